@@ -1,0 +1,108 @@
+/*
+ * softmmu.h — virtual to host addresses: flat tables, slow paths, page state
+ *
+ * The flat tables in struct vcpu are the fast path. Behind them each vCPU has a C-side TLB of full
+ * entries (virtual page -> physical page, permissions, host frame, whether RAM or device).
+ *
+ * Page state. Each RAM page frame has one atomic word: bit n (0..7) set = vCPU n may hold entries of
+ * this frame in its flat *store* table; CODE = there are translations of bytes of the frame; EXCL =
+ * the frame is watched by the atomics scheme. Filling a store entry is one atomic operation that
+ * sets the vCPU's bit and sees whether CODE or EXCL stands: either the filler sees the flag and does not
+ * fill, or whoever sets the flag sees the bit and makes the holder drop its entry (QUIESCED) before
+ * relying on it. There is no third order.
+ */
+#ifndef ENGINE_MEM_SOFTMMU_H
+#define ENGINE_MEM_SOFTMMU_H
+
+#include "engine/mem/mem.h"
+#include "engine/vcpu/vcpu.h"
+
+/* -- Page walks: provided by engine/arm/mmu.c ------------------------------------------------------------ */
+
+enum access { ACC_LOAD, ACC_STORE, ACC_FETCH };
+
+struct walk_result {
+    gpa pa;            /* of the page that contains va: 4 KiB frame */
+    bool read, write, exec; /* allowed for the mode asked */
+    bool global;       /* not tagged with an ASID */
+    bool device;       /* strongly-ordered or device memory: unaligned accesses fault */
+    uint8_t page_shift; /* 12, 16, 20, 24, 21, 30: size of the mapping */
+    /* If !ok: */
+    uint32_t fsr;      /* fault status as for DFSR/IFSR, without WnR */
+};
+/* Translate va for an access of mode MMU_USER or MMU_PRIV. Returns true if mapped and the access is
+ * allowed (out->read.. say what else is); false: out->fsr. Own thread. May read guest page tables by mem_read. */
+bool arm_translate(struct vcpu *v, gva va, enum access acc, unsigned mode, struct walk_result *out);
+
+/* Take a data or prefetch abort at the instruction v->r[15] / v->it, state saved in v. Does not return.
+ * engine/arm/exception.c */
+NORETURN void arm_data_abort(struct vcpu *v, gva va, bool write, uint32_t fsr);
+NORETURN void arm_prefetch_abort(struct vcpu *v, gva va, uint32_t fsr);
+NORETURN void arm_alignment_fault(struct vcpu *v, gva va, bool write);
+NORETURN void arm_external_abort(struct vcpu *v, gva va, bool write);
+
+/* -- Slow paths: GUEST context (called from translated code's cold stubs and from the interpreter). They do the
+ * whole access, fill the flat tables when allowed, and raise by leaving. mem: MEM_* of ir.h. -------------------- */
+
+uint32_t slow_load(struct vcpu *v, gva va, uint32_t mem);
+uint64_t slow_load64(struct vcpu *v, gva va, uint32_t mem);
+void slow_store(struct vcpu *v, gva va, uint32_t val, uint32_t mem);
+void slow_store64(struct vcpu *v, gva va, uint64_t val, uint32_t mem);
+/* mask: registers, bit 15 = an extra word. ldm: words arrive in v->mbuf[0..]; nothing else is changed: the caller
+ * moves them to the registers. stm: v->mbuf[0..] are stored; all or nothing. */
+void slow_ldm(struct vcpu *v, gva va, uint32_t nwords);
+void slow_stm(struct vcpu *v, gva va, uint32_t nwords);
+
+/* The access as the interpreter and helpers do it: flat table first, then the slow path. */
+static inline uint64_t flat_entry(const struct vcpu *v, gva va, bool store, unsigned mode)
+{
+    return store ? v->flat.store[mode][va >> 12] : v->flat.load[mode][va >> 12];
+}
+
+/* For the atomics schemes' twins: host address of an aligned [va, va+bytes) in RAM after all permission
+ * checks, with write permission checked too if `write`; raises on faults. *canon: canonical physical address.
+ * Returns NULL if it is device memory (caller falls back to slow_load / slow_store semantics).
+ * GUEST context. Does not fill the store table. */
+uint8_t *softmmu_host(struct vcpu *v, gva va, unsigned bytes, bool write, uint32_t mem, gpa *canon);
+
+/* Debugger and semihosting: virtual access with privileged rights that never raises; false: not mapped. */
+bool softmmu_debug_read(struct vcpu *v, gva va, void *buf, size_t bytes);
+bool softmmu_debug_write(struct vcpu *v, gva va, const void *buf, size_t bytes);
+
+/* Instruction fetch: canonical physical address and host pointer of the page of va for execution in the vCPU's
+ * present mode, entered in flat.exec. Raises a prefetch abort by arm_prefetch_abort if `raise`; otherwise returns
+ * false when there is none. SAFEPOINT or GUEST. */
+bool softmmu_fetch(struct vcpu *v, gva va, bool raise, gpa *canon, const uint8_t **host);
+
+/* -- TLB maintenance: own vCPU (owner's thread) or any vCPU when QUIESCED. All drop exec entries, the jump
+ * cache and the C-side TLB accordingly. The ARM-side IS operations broadcast through sync/ work. ---------------- */
+
+void softmmu_flush_all(struct vcpu *v);
+void softmmu_flush_page(struct vcpu *v, gva va);
+void softmmu_flush_nonglobal(struct vcpu *v); /* ASID switch */
+
+/* -- Page state (canonical frames) ------------------------------------------------------------------------------ */
+
+enum { PAGE_STORERS = 0xff, PAGE_CODE = 0x100, PAGE_EXCL = 0x200 };
+
+/* NULL for what is not RAM. */
+_Atomic uint32_t *page_state(gpa canon);
+
+/* Set flag on a frame. Returns true if no *other* vCPU may hold a store entry (own entries are dropped at once);
+ * false: the caller must run softmmu_drop_storers(frame) QUIESCED before relying on the flag. v may be NULL. */
+bool page_set_flag(struct vcpu *v, gpa canon, uint32_t flag);
+void page_clear_flag(gpa canon, uint32_t flag);
+/* QUIESCED: remove the frame's entries from every vCPU's store table. */
+void softmmu_drop_storers(gpa canon);
+
+/* -- What happens on stores that took the slow path: provided by tb/ and the atomics scheme --------------------- */
+
+/* Bytes [canon, canon+bytes) of a CODE frame are about to be stored by v (NULL: a device): kill translations of
+ * them. Returns true when the running block itself died (the caller then leaves by LEAVE_CONTINUE after the
+ * store, with r15 at the next instruction... see tb/page.c). */
+bool tb_invalidate_store(struct vcpu *v, gpa canon, unsigned bytes);
+
+bool softmmu_init(struct vcpu *v, struct error *e); /* LAUNCH */
+void softmmu_free(struct vcpu *v);
+
+#endif
