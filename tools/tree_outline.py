@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Prints an outline of the tree from the first comment line of each C file: `name.c — purpose`.
 
+The line stands right after the opening `/*` or on the line below it.
+
     tools/tree_outline.py [FOLDER...]       (all code folders if none is given)
 """
 import os
@@ -9,7 +11,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 FOLDERS = ("engine", "strategies", "machines", "bench")
-FIRST_LINE = re.compile(r"^/\*\s*(\S+)\s+—\s+(.*?)\s*(\*/)?\s*$")
+FIRST_LINE = re.compile(r"^/\*(?:\s*\n \*)?[ \t]+(\S+) +— +(.*?)\s*(?:\*/)?\s*$", re.MULTILINE)
 
 
 def files(folders=FOLDERS, root=ROOT):
@@ -22,9 +24,9 @@ def files(folders=FOLDERS, root=ROOT):
 
 
 def purpose(path, root=ROOT):
-    """What the file's first line says it is for, or None if it is not in the form `/* name.c — purpose`."""
+    """What the file's first line says it is for, or None if it is not in the form `name.c — purpose`."""
     with open(os.path.join(root, path), encoding="utf-8") as f:
-        m = FIRST_LINE.match(f.readline())
+        m = FIRST_LINE.match(f.readline() + f.readline())
     if not m or m.group(1) != os.path.basename(path):
         return None
     return m.group(2) or None

@@ -45,7 +45,7 @@ def tree_files():
 class TreeRules(unittest.TestCase):
     def test_every_c_file_says_what_it_is_for(self):
         missing = [p for p in tree_outline.files() if tree_outline.purpose(p) is None]
-        self.assertEqual([], missing, "\nfirst line must be `/* name.c — purpose`:\n" + "\n".join(missing))
+        self.assertEqual([], missing, "\nthe file's comment must begin with `name.c — purpose`:\n" + "\n".join(missing))
 
     def test_no_file_names_a_machine_or_a_registry(self):
         found = []

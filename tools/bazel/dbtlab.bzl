@@ -5,7 +5,7 @@ A package of C code is one dbt_library and one dbt_tests; both glob, so a new fi
     *.c *.h *.def           the library           (//engine/mem:mem, its headers alone: //engine/mem:headers)
     *_test.c                one cmocka test each  (//engine/mem:page_flags_test from page_flags_test.c)
     *_testlib.c *_testlib.h helpers that the package's tests share, and others' by "//engine/mem:testlib"
-    *_test.py *_test.sh     one test each, run as they are (executable, with a #! line)
+    *_test.py *_test.sh     one test each: Python's unittest; an executable script that ends in `N passed, N failed`
     testdata/** golden/**   files that the tests find under their path in the tree
 """
 
@@ -81,15 +81,28 @@ def dbt_test(name, srcs, deps = [], tags = [], size = "medium", data = [], copts
     )
 
 def dbt_script_test(name, src, data = [], args = [], tags = [], size = "medium"):
-    """A test written as an executable script with a #! line."""
-    native.sh_test(
-        name = name,
-        srcs = [src],
-        args = args,
-        data = data,
-        size = size,
-        tags = tags,
-    )
+    """A test written in Python (unittest) or as an executable shell script.
+
+    Python runs as `python3 -m unittest` in the test's own folder, so neighbours are imported by their bare names.
+    """
+    if src.endswith(".py"):
+        native.sh_test(
+            name = name,
+            srcs = ["//tools:py_test.sh"],
+            args = ["$(location %s)" % src] + args,
+            data = [src] + [d for d in data if d != src],
+            size = size,
+            tags = tags,
+        )
+    else:
+        native.sh_test(
+            name = name,
+            srcs = [src],
+            args = args,
+            data = data,
+            size = size,
+            tags = tags,
+        )
 
 def dbt_tests(
         lib = None,
@@ -153,7 +166,7 @@ def dbt_tests(
         dbt_script_test(
             name = src[:-len(".py")],  # .sh is as long
             src = src,
-            data = data,
+            data = data + native.glob(["*.py"]),
             size = sizes.get(src, "medium"),
             tags = tags.get(src, []),
         )
