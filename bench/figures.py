@@ -1,0 +1,141 @@
+"""figures.py - which figure an experiment's result becomes: ratios as dots, or curves over a parameter."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from analysis import Result, Row
+from plan import Cell
+from plotting import AA_HUE, MAX_HUES, Figure, Panel, Series
+from stats import Interval
+
+DODGE = 0.74  # share of a line's height that its series spread over
+CURVE_DODGE = 0.05
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def vcpus_text(count: int) -> str:
+    return f"{count} vCPU" if count == 1 else f"{count} vCPUs"
+
+
+def _labels(cells: tuple[Cell, ...]) -> list[str]:
+    return list(dict.fromkeys(cell.label for cell in cells))
+
+
+def _panel_title(count: int, crowd: dict[int, str]) -> str:
+    return vcpus_text(count) + (f" ({crowd[count]})" if crowd.get(count) else "")
+
+
+def _scaled(row: Row, base: float) -> tuple[Interval, list[float]]:
+    values = [value / base for value in row.values]
+    if row.versus and not math.isnan(row.versus.ratio.value):
+        return row.versus.ratio, values
+    assert row.median
+    return Interval(*(v / base for v in (row.median.value, row.median.low, row.median.high))), values
+
+
+def dots(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
+    """Every workload on a line of its own, as a ratio to the baseline's median of the same cell."""
+    experiment = result.experiment
+    labels = _labels(experiment.cells)
+    counts = sorted({cell.vcpus for cell in experiment.cells})
+    columns = [(v, 0) for v in experiment.variants]
+    if result.aa():
+        columns.insert(experiment.variants.index(experiment.baseline) + 1, (experiment.baseline, 1))
+    hues = {v: 1 + i % MAX_HUES for i, v in enumerate(experiment.variants)}
+    panels = []
+    for count in counts:
+        made = []
+        for index, (variant, copy) in enumerate(columns):
+            series = Series(hue=AA_HUE if copy else hues[variant])
+            offset = DODGE * ((len(columns) - 1) / 2 - index) / len(columns)
+            for cell in experiment.cells:
+                row = result.of(cell, variant, copy)
+                base = result.of(cell, experiment.baseline)
+                if cell.vcpus != count or not row or not row.median or not base or not base.median:
+                    continue
+                if base.median.value <= 0:
+                    continue
+                place = -labels.index(cell.label) + offset
+                interval, values = _scaled(row, base.median.value)
+                series.medians.append((place, interval))
+                series.raw += [(place, value) for value in values]
+            made.append(series)
+        panels.append(Panel(_panel_title(count, crowd), made))
+    legend = [(v + (" (baseline)" if v == experiment.baseline else ""), hues[v])
+              for v in experiment.variants]  # fmt: skip
+    if result.aa():
+        legend.append((f"{experiment.baseline} again (A/A)", AA_HUE))
+    metric = experiment.metric
+    better = "further left" if metric.better == "lower" else "further right"
+    return Figure(
+        name=slug(experiment.name),
+        template="dots.gp",
+        title=experiment.question,
+        note=f"Median of {repeat} runs with 95 % bootstrap interval, every run a dot; "
+        f"{better} is better.",
+        panels=panels,
+        columns=len(counts),
+        value_label=[f"{metric.label or metric.key.split('.')[-1]}, ratio to {experiment.baseline}"],
+        free_label="",
+        tics=labels,
+        legend=legend,
+        log=True,
+        refs=experiment.plot.get("refs", ()),
+    )
+
+
+def curve(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
+    """The metric itself over a swept parameter; a column a vCPU count, a row a set of fixed options."""
+    experiment = result.experiment
+    x = experiment.plot["x"]
+    steps = sorted({cell.param(x) for cell in experiment.cells})
+    counts = sorted({cell.vcpus for cell in experiment.cells})
+    fixed = list(dict.fromkeys(cell.fixed for cell in experiment.cells))
+    names: dict[str, str] = experiment.plot.get("rows", {})
+    metric = experiment.metric
+    panels = []
+    for options in fixed:
+        for count in counts:
+            made = []
+            for index, variant in enumerate(experiment.variants):
+                series = Series(hue=1 + index % MAX_HUES)
+                offset = CURVE_DODGE * (index - (len(experiment.variants) - 1) / 2)
+                for cell in experiment.cells:
+                    row = result.of(cell, variant)
+                    if (cell.vcpus, cell.fixed) == (count, options) and row and row.median:
+                        place = steps.index(cell.param(x)) + offset
+                        series.medians.append((place, row.median))
+                        series.raw += [(place, value) for value in row.values]
+                made.append(series)
+            title = _panel_title(count, crowd)
+            name = names.get(" ".join(options), " ".join(options))
+            panels.append(Panel(f"{title}, {name}" if name else title, made))
+    return Figure(
+        name=slug(experiment.name),
+        template="curve.gp",
+        title=experiment.question,
+        note=f"Median of {repeat} runs with 95 % bootstrap interval, every run a dot; "
+        f"{metric.better} is better.",
+        panels=panels,
+        columns=len(counts),
+        value_label=[f"{metric.label or metric.key.split('.')[-1]} ({metric.unit})"] * len(fixed),
+        free_label=experiment.plot.get("x_label", x),
+        tics=[f"{step:g}" for step in steps],
+        legend=[(v, 1 + i % MAX_HUES) for i, v in enumerate(experiment.variants)],
+        log=experiment.plot.get("log", False),
+        zero=True,
+    )
+
+
+KINDS = {"dots": dots, "curve": curve}
+
+
+def figure_of(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
+    plot: dict[str, Any] = result.experiment.plot
+    return KINDS[plot.get("kind", "dots")](result, crowd, repeat)

@@ -1,0 +1,109 @@
+"""measure.py - a suite from its file to its report: what `bench` and `paper` share."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+import record
+import report
+import session
+import suites
+from binary import Binary, load_guests
+from errors import BenchError
+
+if TYPE_CHECKING:
+    from papers import Paper
+
+DEFAULT_SEED = 1
+EXIT_INTERRUPTED = 130
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def suite(
+    path: Path,
+    name: str,
+    binary: Binary,
+    args: argparse.Namespace,
+    restore: Callable[[argparse.Namespace, Path], None],
+    paper: Paper | None = None,
+) -> int:
+    """Measure the suite in path, write its folder, print the short tables. Returns the exit code."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGHUP, _as_interrupt)
+    guests = load_guests()
+    folder = args.out
+    if args.resume:
+        folder = folder or session.latest_folder(name)
+        restore(args, folder)
+    loaded = suites.load(
+        path, binary, guests, axis=args.axis, vcpus=args.vcpus, repeat=args.repeat, name=name
+    )
+    setup = session.setup_of(loaded, binary, guests)
+    plan = session.resolve(loaded, setup)
+    with session.alone():
+        if args.resume:
+            manifest = session.resume(plan, setup, folder)
+        else:
+            folder = folder or session.new_folder(name)
+            options = {"axis": args.axis, "vcpus": args.vcpus, "repeat": args.repeat}
+            seed = DEFAULT_SEED if args.seed is None else args.seed
+            manifest = session.begin(plan, setup, seed, folder, options)
+        for sentence in plan.left_out:
+            print(f"dbtlab: {sentence}", file=sys.stderr)
+        outcome = _run(plan, setup, folder, manifest)
+    if outcome.done == 0:
+        print("dbtlab: stopped before the first run; nothing was written", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return _finish(plan, outcome, paper)
+
+
+def _run(
+    plan: session.Plan, setup: session.execute.Setup, folder: Path, manifest: report.Manifest
+) -> session.Outcome:
+    try:
+        return session.run_all(plan, setup, folder, manifest, sys.stderr)
+    except BenchError as error:
+        kept = len(record.read_runs(folder))
+        hint = f"; {kept} runs are kept and --resume --out={folder} goes on" if kept else ""
+        raise type(error)(f"{error}{hint}") from error
+
+
+def _finish(plan: session.Plan, outcome: session.Outcome, paper: Paper | None) -> int:
+    folder, manifest = outcome.folder, outcome.manifest
+    closing: list[str] = []
+    extra = []
+    if paper:
+        results = report.results_of(manifest, plan.experiments, folder)
+        judged = paper.judge(results, manifest["seed"])
+        closing = paper.closing(judged)
+        extra = paper.figures(results, report.crowd_of(manifest), manifest["repeat"])
+    results = report.write(
+        folder, manifest, plan.experiments, outcome.planned, closing, extra
+    )
+    crowd = report.crowd_of(manifest)
+    for result in results:
+        print(f"\n{result.experiment.name}: {result.experiment.question}\n")
+        print("\n".join(report.short_table(result, crowd)))
+    failed = sum(len(row.failures) for result in results for row in result.rows)
+    if failed:
+        print(f"\n{failed} runs failed their self-check; they enter no statistic (see report.md).")
+    if outcome.stopped:
+        left = outcome.planned - outcome.done
+        print(f"\nStopped: {outcome.done} runs kept, {left} to go with --resume --out={folder}")
+    print(f"\nreport: {folder / 'report.md'}")
+    for plot in sorted((folder / "plots").glob("*.png")):
+        print(f"plot:   {plot}")
+    if closing:
+        print("\n" + "\n".join(closing))
+    if outcome.stopped:
+        return EXIT_INTERRUPTED
+    return 1 if all(not row.values for result in results for row in result.rows) else 0
