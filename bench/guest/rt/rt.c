@@ -294,6 +294,18 @@ void rt_delay_ns(uint64_t ns)
         rt_yield();
 }
 
+void rt_sleep_ns(uint64_t ns)
+{
+    uint64_t ticks = rt_ns_to_ticks(ns);
+    rt_irq_enable(RT_IRQ_SPTIMER, 0);
+    rt_ptimer_set(ticks > 0x7fffffff ? 0x7fffffff : (uint32_t)ticks, 1);
+    /* The interrupt line wakes WFI; turning the timer off takes it down again, so nothing needs acknowledging. */
+    while (!(RT_MRC(0, c14, c2, 1) & 4))
+        rt_wfi();
+    rt_ptimer_set(0, 0);
+    rt_irq_disable(RT_IRQ_SPTIMER);
+}
+
 /* -- GIC ---------------------------------------------------------------------------------------------------- */
 
 static void gic_init_cpu(unsigned cpu)
@@ -329,6 +341,26 @@ bool rt_mmu_on(void) { return mmu; }
 void rt_map_table(uint32_t va, uint32_t *l2)
 {
     rt_l1[va >> 20] = (uint32_t)(uintptr_t)l2 | 1;
+}
+
+void rt_tlb_flush_page(uint32_t va)
+{
+    rt_dsb();
+    RT_MCR(0, c8, c3, 3, va & ~0xfffu); /* TLBIMVAAIS */
+    RT_MCR(0, c7, c1, 6, 0);            /* BPIALLIS */
+    rt_dsb();
+    rt_isb();
+}
+
+void rt_sort(uint32_t *v, uint32_t n)
+{
+    for (uint32_t gap = n / 2; gap; gap /= 2)
+        for (uint32_t i = gap; i < n; i++) {
+            uint32_t x = v[i], j = i;
+            for (; j >= gap && v[j - gap] > x; j -= gap)
+                v[j] = v[j - gap];
+            v[j] = x;
+        }
 }
 
 static void build_tables(void)

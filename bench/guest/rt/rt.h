@@ -159,6 +159,8 @@ uint32_t rt_tick_hz(void);
 uint64_t rt_elapsed_ns(uint64_t from, uint64_t to);
 uint64_t rt_ns_to_ticks(uint64_t ns);
 void rt_delay_ns(uint64_t ns);
+/* Sleeps in WFI on the secure physical timer; IRQs must be masked, and the timer is left off. */
+void rt_sleep_ns(uint64_t ns);
 
 /* Secure physical timer (PPI 29): we run in secure SVC. */
 static inline void rt_ptimer_set(uint32_t ticks, uint32_t ctl)
@@ -191,6 +193,9 @@ static inline void rt_tlb_flush_all(void)
     rt_dsb();
     rt_isb();
 }
+void rt_tlb_flush_page(uint32_t va); /* on all CPUs, all ASIDs */
+/* Ascending, for percentiles. */
+void rt_sort(uint32_t *v, uint32_t n);
 /* Makes written code visible to execution on all CPUs: clean to PoU, invalidate, barriers. */
 void rt_sync_code(const void *start, size_t bytes);
 
