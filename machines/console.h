@@ -1,0 +1,37 @@
+/*
+ * console.h — the guest's way to the user: one output stream, one input stream
+ *
+ * UART0 and semihosting share both. What one call writes stays together. A device never waits for
+ * the terminal: output is queued and written by the console thread. Input is read only after
+ * someone has asked for it (console_want_input), so that a program that never reads leaves the
+ * host's stdin alone.
+ */
+#ifndef MACHINES_CONSOLE_H
+#define MACHINES_CONSOLE_H
+
+#include "engine/base/base.h"
+
+/* LAUNCH. -1: none. input_ready (may be NULL) is called by the console thread without any lock when
+ * there is input, and at its end. */
+void console_setup(int fd_in, int fd_out);
+void console_on_input(void (*input_ready)(void *), void *opaque);
+/* LAUNCH. Until then, and after console_stop, output is written directly by the caller. */
+bool console_start(struct error *e);
+/* Write what is queued, wake waiting readers, end the thread. Any thread but the console's. */
+void console_stop(void);
+
+/* Any thread, with or without the device lock; does not wait. Returns false if there is no room (the
+ * reader of our output is far behind): nothing is taken then. */
+bool console_put(const void *buf, size_t bytes);
+bool console_has_room(void);
+/* Any thread without the device lock: waits for room. */
+void console_write(const void *buf, size_t bytes);
+
+/* Any thread: begin to read the host's input. */
+void console_want_input(void);
+/* Any thread, does not wait: up to max bytes; 0: none now. */
+size_t console_get(void *buf, size_t max);
+/* Any thread without the device lock: waits for at least one byte; 0: end of input or console_stop. */
+size_t console_read(void *buf, size_t max);
+
+#endif
