@@ -46,6 +46,9 @@ NEVER = [
 ALLOWED = [
     # A scheme's .c file is built from the engine's primitives; its axis's header is not.
     (r"strategies/[^/]+/[^/]+\.c", r"engine/(mem|tb|x64|interp|exec)/.*", "a scheme is made of the engine's parts"),
+    # What hooks are given, as types; tb.h and code.h in turn name no axis.
+    (r"strategies/[^/]+/[^/]+\.h", r"engine/tb/(tb|code)\.h", "hooks receive blocks and spans of code memory"),
+    (r"engine/tb/.*", r"engine/x64/x64\.h", "code memory is what the assembler writes into"),
     # Instantiates the execution loop (an always-inline template) and emits code.
     (r"strategies/invalidation/[^/]+\.(c|h)", r"engine/exec/.*", "instantiates the execution loop"),
     # The registry names each axis's table.
@@ -128,10 +131,43 @@ def breaches(root):
                     yield f"{path}:{number}: includes {target}: {why}"
 
 
+def header_cycle(root):
+    """A chain of our headers that comes back to its beginning, or None."""
+    graph = {}
+    for path in sources(root):
+        if path.endswith(".h"):
+            with open(os.path.join(root, path), encoding="utf-8") as f:
+                found = [m.group(1) for m in map(INCLUDE.match, f) if m]
+            graph[path] = [t for t in found if t.endswith(".h")]
+    done = set()
+
+    def visit(path, chain):
+        if path in chain:
+            return chain[chain.index(path):] + [path]
+        if path in done or path not in graph:
+            return None
+        for target in graph[path]:
+            cycle = visit(target, chain + [path])
+            if cycle:
+                return cycle
+        done.add(path)
+        return None
+
+    for path in sorted(graph):
+        cycle = visit(path, [])
+        if cycle:
+            return cycle
+    return None
+
+
 class IncludeRules(unittest.TestCase):
     def test_tree(self):
         found = list(breaches(ROOT))
         self.assertEqual([], found, "\n" + "\n".join(found))
+
+    def test_headers_have_no_cycle(self):
+        cycle = header_cycle(ROOT)
+        self.assertIsNone(cycle, " -> ".join(cycle or []))
 
     def test_machines_never_include_strategies(self):
         self.assertIn("mem_write", why_not("machines/vexpress/gic.c", "strategies/strategy.h"))
