@@ -23,7 +23,7 @@ struct ir_helper_info {
     bool reads_regs, writes_regs, reads_flags, writes_flags, leaves; /* attributes r w f g x */
 };
 
-/* HELPER_COUNT entries; [HELPER_COUNT] is a sentinel, so that the table exists while there is no row. */
-extern const struct ir_helper_info ir_helper_info[];
+extern const struct ir_helper_info ir_helper_info[]; /* by enum helper_id */
+extern const unsigned ir_helper_count;               /* HELPER_COUNT, for comparisons */
 
 #endif

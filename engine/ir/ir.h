@@ -192,11 +192,16 @@ struct ir_block {
     bool full; /* sticky: the front end must end the block */
     uint32_t pc, it, nguest; /* current instruction while building; guest instructions so far */
     uint16_t nexits; /* static exits so far */
+    ir_val known[15]; /* while building: the value that r0..r14 have in this segment, or IR_NONE */
     struct ir_ins ins[IR_MAX_INS];
 };
 
-/* -- Builder (ir/build.c): emits are folded on the fly (constants, x+0, ...); never fails: on overflow it
- * sets b->full and drops. IR_NONE operands are a CHECK failure. */
+/* -- Builder (ir/build.c): emits are folded on the fly (constants, x+0, ...); never fails. b->full is set while
+ * there is still room for the rest of one guest instruction and the block's exits (IR_RESERVE instructions); what
+ * is emitted past the end is dropped, and ir_verify() then refuses the block. IR_NONE operands are a CHECK failure.
+ * Ops without a result, and calls of helpers without one, return IR_NONE. */
+#define IR_RESERVE 512
+#define IR_RESERVE_LABELS 16
 void ir_begin(struct ir_block *b);
 ir_val ir_emit(struct ir_block *b, enum ir_op op, uint8_t s, uint8_t aux, ir_val x, ir_val y, ir_val z,
                uint32_t imm, uint32_t imm2);
@@ -211,6 +216,7 @@ ir_val ir_un(struct ir_block *b, enum ir_op op, ir_val x);
 ir_val ir_shift(struct ir_block *b, enum ir_op op, ir_val x, uint32_t n, uint8_t s); /* SHL SHR SAR ROR by imm */
 ir_val ir_field(struct ir_block *b, enum ir_op op, ir_val x, unsigned lsb, unsigned width); /* UBFX SBFX */
 ir_val ir_sel(struct ir_block *b, enum ir_cond c, ir_val yes, ir_val no);
+ir_val ir_setcond(struct ir_block *b, enum ir_cond c);
 ir_val ir_load(struct ir_block *b, ir_val addr, uint8_t mem);
 void ir_store(struct ir_block *b, ir_val addr, ir_val v, uint8_t mem);
 uint32_t ir_new_label(struct ir_block *b);
@@ -233,6 +239,15 @@ const char *ir_verify(const struct ir_block *b);
 /* Flags a successor at static target pc_t may read before it writes them, found by peeking at guest code in
  * the same page (FLAG_ALL if unknown). NULL: always FLAG_ALL. */
 typedef uint8_t (*ir_peek_flags)(void *ctx, uint32_t pc_t);
+
+/* What ops read and may write: shared by passes and backends. */
+uint8_t ir_cond_flags(enum ir_cond c);             /* flags that a condition reads */
+uint8_t ir_flags_read(const struct ir_ins *in);    /* flags that an op reads, as a mask; helpers' attributes included */
+uint8_t ir_flags_settable(enum ir_op op);          /* what its s may hold */
+
+/* Simplify one instruction whose operands are in b. Returns the value that replaces it, or IR_NONE when *in, perhaps
+ * made simpler, is to stay. may_emit: new constants may be appended to b (the builder). */
+ir_val ir_fold(struct ir_block *b, struct ir_ins *in, bool may_emit);
 
 /* Constant folding and dead code, flag liveness (drops dead bits from s), use counts. */
 void ir_optimise(struct ir_block *b, ir_peek_flags peek, void *ctx);
