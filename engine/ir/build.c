@@ -21,7 +21,7 @@ const struct ir_op_info ir_op_info[IR_OP_COUNT] = {
 
 const struct ir_helper_info ir_helper_info[] = {
 #define HELPER(id, function, args, res, attrs)                                                     \
-    {.name = #function, .nargs = args, .result = *res, .reads_regs = HAS(attrs, 'r'),              \
+    {.name = #function, .nargs = args, .result = res, .reads_regs = HAS(attrs, 'r'),              \
      .writes_regs = HAS(attrs, 'w'), .reads_flags = HAS(attrs, 'f'),                               \
      .writes_flags = HAS(attrs, 'g'), .leaves = HAS(attrs, 'x')},
 #include "engine/ir/helpers.def"
