@@ -1,0 +1,434 @@
+/*
+ * sync.c — vCPU threads, the poll word, work, and the quiescent state
+ *
+ * One mutex (rank QUIESCE, a leaf) guards who runs and all queues: everything here is off the hot path, and one
+ * lock keeps the argument for S1..S4 (sync.h) short:
+ *   - a vCPU changes its state only with the lock held, so `running` is exact;
+ *   - an exclusive owner is set only when there is none, and then waits until running is 0;
+ *   - a vCPU becomes RUNNING only when there is no owner but itself.
+ */
+#include "engine/sync/sync.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/base/histogram.h"
+#include "engine/base/log.h"
+#include "engine/sync/rcu.h"
+
+struct vcpu_work {
+    struct vcpu_work *next;
+    work_fn fn;
+    uintptr_t arg;
+};
+
+static struct mutex q = MUTEX_INIT(RANK_QUIESCE);
+static pthread_cond_t all_parked = PTHREAD_COND_INITIALIZER; /* running became 0 */
+static pthread_cond_t resume = PTHREAD_COND_INITIALIZER;     /* the exclusive owner left */
+static pthread_cond_t acked = PTHREAD_COND_INITIALIZER;      /* work done, or a vCPU stopped running */
+
+/* All guarded by q. */
+static unsigned running;
+static const void *owner; /* thread-local address of the exclusive thread */
+static struct vcpu_work *safe_head, **safe_tail = &safe_head;
+static bool stopping;
+struct histogram sync_stop_latency_ns, sync_request_latency_ns;
+
+static _Thread_local unsigned exclusive_depth;
+static _Thread_local char self; /* its address names the thread */
+
+static void wait_on(pthread_cond_t *c)
+{
+    pthread_cond_wait(c, &q.m);
+}
+
+/* -- State changes, q held ------------------------------------------------------------------------------------------ */
+
+static void stop_running(struct vcpu_thread *t, int state)
+{
+    t->state = state;
+    if (--running == 0)
+        pthread_cond_broadcast(&all_parked);
+    pthread_cond_broadcast(&acked);
+}
+
+static void start_running(struct vcpu_thread *t)
+{
+    while (owner && owner != &self)
+        wait_on(&resume);
+    t->state = VT_RUNNING;
+    running++;
+}
+
+static void park_while_exclusive(struct vcpu_thread *t)
+{
+    if (!owner || owner == &self)
+        return;
+    uint64_t begin = now_ns();
+    stop_running(t, VT_PARKED);
+    start_running(t);
+    hist_add(&sync_stop_latency_ns, now_ns() - begin);
+}
+
+/* -- Poll word ------------------------------------------------------------------------------------------------------- */
+
+static void kick_locked(struct vcpu *v, uint32_t poll_bits)
+{
+    /* Relaxed: what the bit announces is read under q, or is itself atomic (lines). */
+    atomic_fetch_or_explicit(&v->poll, poll_bits, memory_order_relaxed);
+    if (vcpu_thread(v)->state == VT_ASLEEP)
+        pthread_cond_signal(&vcpu_thread(v)->wake);
+}
+
+void vcpu_kick(struct vcpu *v, uint32_t poll_bits)
+{
+    mutex_lock(&q);
+    kick_locked(v, poll_bits);
+    mutex_unlock(&q);
+}
+
+void vcpu_kick_all(uint32_t poll_bits)
+{
+    mutex_lock(&q);
+    for (unsigned i = 0; i < nvcpus; i++)
+        kick_locked(vcpus[i], poll_bits);
+    mutex_unlock(&q);
+}
+
+void vcpu_set_line(unsigned n, enum vcpu_line line, bool level)
+{
+    struct vcpu *v = vcpus[n];
+    if (level) {
+        /* Release pairs with the acquire load in arm_take_interrupt(): the device state behind the line. */
+        uint32_t old = atomic_fetch_or_explicit(&v->lines, (uint32_t)line, memory_order_release);
+        if (!(old & (uint32_t)line))
+            vcpu_kick(v, POLL_IRQ);
+    } else {
+        atomic_fetch_and_explicit(&v->lines, ~(uint32_t)line, memory_order_release);
+    }
+}
+
+/* -- Work -------------------------------------------------------------------------------------------------------------- */
+
+static struct vcpu_work *new_work(work_fn fn, uintptr_t arg)
+{
+    struct vcpu_work *w = malloc(sizeof *w);
+    CHECK(w, "out of memory");
+    *w = (struct vcpu_work){.fn = fn, .arg = arg};
+    return w;
+}
+
+static void queue_locked(struct vcpu *v, work_fn fn, uintptr_t arg)
+{
+    struct vcpu_thread *t = vcpu_thread(v);
+    struct vcpu_work *w = new_work(fn, arg);
+    *t->tail = w;
+    t->tail = &w->next;
+    t->queued++;
+    kick_locked(v, POLL_WORK);
+}
+
+void sync_run_on(struct vcpu *v, work_fn fn, uintptr_t arg)
+{
+    mutex_lock(&q);
+    queue_locked(v, fn, arg);
+    mutex_unlock(&q);
+}
+
+void sync_queue_all_synced(struct vcpu *v, work_fn fn, uintptr_t arg)
+{
+    struct vcpu_thread *me = vcpu_thread(v);
+    mutex_lock(&q);
+    for (unsigned i = 0; i < nvcpus; i++) {
+        if (vcpus[i] == v)
+            continue;
+        queue_locked(vcpus[i], fn, arg);
+        me->ack_wanted[i] = vcpu_thread(vcpus[i])->queued;
+        me->ack_wait = true;
+    }
+    if (me->ack_wait)
+        atomic_fetch_or_explicit(&v->poll, POLL_WORK, memory_order_relaxed);
+    mutex_unlock(&q);
+}
+
+void sync_safe_work(struct vcpu *v, work_fn fn, uintptr_t arg)
+{
+    quiesce_begin(v);
+    fn(v, arg);
+    quiesce_end(v);
+}
+
+void sync_safe_work_async(work_fn fn, uintptr_t arg)
+{
+    mutex_lock(&q);
+    bool waiting = false;
+    for (struct vcpu_work *w = safe_head; w; w = w->next)
+        waiting |= w->fn == fn && w->arg == arg;
+    if (!waiting) {
+        struct vcpu_work *w = new_work(fn, arg);
+        *safe_tail = w;
+        safe_tail = &w->next;
+        kick_locked(current_vcpu ? current_vcpu : vcpus[0], POLL_WORK);
+    }
+    mutex_unlock(&q);
+}
+
+void quiesce_begin(struct vcpu *v)
+{
+    if (exclusive_depth++)
+        return;
+    CHECK(!lock_ranks_held, "quiescence wanted while holding lock \"%s\"",
+          lock_rank_name((enum lock_rank)__builtin_ctz(lock_ranks_held)));
+    uint64_t begin = now_ns();
+    mutex_lock(&q);
+    if (v)
+        stop_running(vcpu_thread(v), VT_PARKED);
+    while (owner)
+        wait_on(&resume);
+    owner = &self;
+    for (unsigned i = 0; i < nvcpus; i++)
+        if (vcpu_thread(vcpus[i])->state == VT_RUNNING)
+            kick_locked(vcpus[i], POLL_WORK);
+    while (running)
+        wait_on(&all_parked);
+    hist_add(&sync_request_latency_ns, now_ns() - begin);
+    mutex_unlock(&q);
+    if (v)
+        count(v, SAFE_WORK);
+}
+
+void quiesce_end(struct vcpu *v)
+{
+    if (--exclusive_depth)
+        return;
+    mutex_lock(&q);
+    owner = NULL;
+    if (v) {
+        vcpu_thread(v)->state = VT_RUNNING;
+        running++;
+    }
+    pthread_cond_broadcast(&resume);
+    mutex_unlock(&q);
+}
+
+bool quiesced_by_me(void)
+{
+    return exclusive_depth != 0;
+}
+
+/* -- Sleeping ------------------------------------------------------------------------------------------------------------- */
+
+void vcpu_request_sleep(struct vcpu *v, int kind)
+{
+    vcpu_thread(v)->sleep = kind;
+}
+
+void vcpu_send_event(struct vcpu *v)
+{
+    /* Release pairs with the exchange in awake(): what happened before the SEV. */
+    if (atomic_exchange_explicit(&v->event, 1, memory_order_release))
+        return; /* whoever set it woke the sleeper */
+    mutex_lock(&q);
+    if (vcpu_thread(v)->state == VT_ASLEEP)
+        pthread_cond_signal(&vcpu_thread(v)->wake);
+    mutex_unlock(&q);
+}
+
+void vcpu_send_event_all(void)
+{
+    for (unsigned i = 0; i < nvcpus; i++)
+        vcpu_send_event(vcpus[i]);
+}
+
+/* ARM DDI 0406C B1.8.13, B1.8.14: WFI ends on a pending interrupt even if masked in CPSR, WFE on the event register or an
+ * interrupt that would be taken. */
+static bool awake(struct vcpu *v, int kind)
+{
+    uint32_t lines = atomic_load_explicit(&v->lines, memory_order_acquire); /* pairs with vcpu_set_line() */
+    if (kind == SLEEP_WFI)
+        return lines;
+    if (((lines & LINE_IRQ) && !(v->cpsr & CPSR_I)) || ((lines & LINE_FIQ) && !(v->cpsr & CPSR_F)) ||
+        ((lines & LINE_ABORT) && !(v->cpsr & CPSR_A)))
+        return true;
+    return atomic_exchange_explicit(&v->event, 0, memory_order_acquire); /* pairs with vcpu_send_event() */
+}
+
+/* -- The loop's side ---------------------------------------------------------------------------------------------------------- */
+
+static bool run_one(struct vcpu *v, struct vcpu_thread *t)
+{
+    struct vcpu_work *w = t->head;
+    if (w) {
+        t->head = w->next;
+        if (!t->head)
+            t->tail = &t->head;
+        mutex_unlock(&q);
+        w->fn(v, w->arg);
+        mutex_lock(&q);
+        t->done++;
+        pthread_cond_broadcast(&acked);
+    } else if ((w = safe_head)) {
+        safe_head = w->next;
+        if (!safe_head)
+            safe_tail = &safe_head;
+        mutex_unlock(&q);
+        sync_safe_work(v, w->fn, w->arg);
+        mutex_lock(&q);
+    } else {
+        return false;
+    }
+    free(w);
+    return true;
+}
+
+static bool acks_missing(const struct vcpu *v)
+{
+    const struct vcpu_thread *me = v->thread;
+    for (unsigned i = 0; i < nvcpus; i++) {
+        const struct vcpu_thread *o = vcpus[i]->thread;
+        if (vcpus[i] != v && o->state == VT_RUNNING && o->done < me->ack_wanted[i])
+            return true;
+    }
+    return false;
+}
+
+bool sync_safepoint(struct vcpu *v)
+{
+    struct vcpu_thread *t = vcpu_thread(v);
+    mutex_lock(&q);
+    for (;;) {
+        atomic_fetch_and_explicit(&v->poll, ~(uint32_t)(POLL_WORK | POLL_IRQ | POLL_STOP), memory_order_relaxed);
+        park_while_exclusive(t);
+        if (run_one(v, t))
+            continue;
+        if (stopping)
+            break;
+        if (t->ack_wait) {
+            if (acks_missing(v)) {
+                stop_running(t, VT_PARKED);
+                while (acks_missing(v) && !t->head && !stopping)
+                    wait_on(&acked);
+                start_running(t);
+                continue;
+            }
+            t->ack_wait = false;
+        }
+        if (!t->sleep)
+            break;
+        if (awake(v, t->sleep)) {
+            t->sleep = 0;
+            break;
+        }
+        count(v, WFI);
+        /* Nobody waits for a sleeper: neither for quiescence nor for a grace period. */
+        stop_running(t, VT_ASLEEP);
+        rcu_go_offline();
+        bool woke; /* awake() consumes the event: its answer must not be lost to work that came with it */
+        while (!(woke = awake(v, t->sleep)) && !t->head && !safe_head && !stopping)
+            wait_on(&t->wake);
+        rcu_go_online();
+        start_running(t);
+        if (woke)
+            t->sleep = 0;
+    }
+    bool go_on = !stopping;
+    mutex_unlock(&q);
+    return go_on;
+}
+
+/* -- Life ------------------------------------------------------------------------------------------------------------------------ */
+
+bool sync_init_vcpu(struct vcpu *v, struct error *e)
+{
+    struct vcpu_thread *t = calloc(1, sizeof *t);
+    if (!t) {
+        error_set(e, 1, "out of memory for vCPU %u", v->index);
+        return false;
+    }
+    t->tail = &t->head;
+    t->pin = -1;
+    pthread_cond_init(&t->wake, NULL);
+    v->thread = t;
+    return true;
+}
+
+static void (*loop_body)(struct vcpu *v);
+
+static void *thread_main(void *arg)
+{
+    struct vcpu *v = arg;
+    struct vcpu_thread *t = vcpu_thread(v);
+    current_vcpu = v;
+    t->host_tid = (uint64_t)syscall(SYS_gettid);
+    if (t->pin >= 0) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET((unsigned)t->pin, &set);
+        sched_setaffinity(0, sizeof set, &set); /* observed_cpu says whether it took */
+    }
+    rcu_thread_enter();
+    mutex_lock(&q);
+    start_running(t);
+    mutex_unlock(&q);
+    loop_body(v);
+    t->observed_cpu = sched_getcpu();
+    mutex_lock(&q);
+    stop_running(t, VT_PARKED);
+    mutex_unlock(&q);
+    rcu_thread_exit();
+    return NULL;
+}
+
+bool sync_start(void (*body)(struct vcpu *v), struct error *e)
+{
+    loop_body = body;
+    for (unsigned i = 0; i < nvcpus; i++) {
+        char name[16];
+        int err = pthread_create(&vcpu_thread(vcpus[i])->thread, NULL, thread_main, vcpus[i]);
+        if (err) {
+            error_set(e, 1, "cannot start the thread of vCPU %u: %s", i, strerror(err));
+            return false;
+        }
+        snprintf(name, sizeof name, "vcpu%u", i);
+        pthread_setname_np(vcpu_thread(vcpus[i])->thread, name);
+    }
+    return true;
+}
+
+void sync_join(void)
+{
+    /* The caller may be a registered RCU reader: do not hold up grace periods while waiting. */
+    rcu_go_offline();
+    for (unsigned i = 0; i < nvcpus; i++)
+        pthread_join(vcpu_thread(vcpus[i])->thread, NULL);
+    rcu_go_online();
+}
+
+void sync_stop_all(void)
+{
+    mutex_lock(&q);
+    stopping = true;
+    for (unsigned i = 0; i < nvcpus; i++)
+        kick_locked(vcpus[i], POLL_STOP);
+    pthread_cond_broadcast(&acked);
+    mutex_unlock(&q);
+}
+
+bool sync_stopping(void)
+{
+    mutex_lock(&q);
+    bool s = stopping;
+    mutex_unlock(&q);
+    return s;
+}
+
+void sync_stop_clear(void)
+{
+    mutex_lock(&q);
+    stopping = false;
+    mutex_unlock(&q);
+}

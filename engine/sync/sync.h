@@ -1,0 +1,113 @@
+/*
+ * sync.h — vCPU threads, the poll word, work, and the quiescent state
+ *
+ * Each vCPU thread is in one of these states, kept under the quiesce lock:
+ *   RUNNING  it may be in translated code, in a helper, or between blocks
+ *   PARKED   it waits inside sync/ (for someone's quiescent section, for acknowledgements, for the start)
+ *   ASLEEP   it waits in WFI or WFE
+ * Only RUNNING ones are waited for. Leaving PARKED or ASLEEP goes through the lock and waits while
+ * somebody is quiescent-exclusive, so there is no Dekker-style flag on the way into translated code: the
+ * hot path's only part in the protocol is the load of the poll word at polled entries.
+ *
+ * S1  From quiesce_begin() to quiesce_end() no other vCPU is RUNNING.
+ * S2  A RUNNING vCPU whose poll word is set reaches a safepoint in bounded time (every cycle of guest code
+ *     passes a polled entry; C slow paths end; nothing sleeps while RUNNING but in device reads).
+ * S3  Work queued on a vCPU runs before any guest instruction that it executes after it was RUNNING with the
+ *     work visible and at a safepoint; a vCPU that is not RUNNING runs its work before it runs guest code.
+ * S4  A helper that needs quiescence does not wait in place: it leaves by vcpu_leave_for() and the instruction is
+ *     restarted, so two vCPUs that both want it cannot deadlock and no return address into a flushed block survives.
+ */
+#ifndef ENGINE_SYNC_SYNC_H
+#define ENGINE_SYNC_SYNC_H
+
+#include "engine/sync/lock.h"
+#include "engine/vcpu/vcpu.h"
+
+/* -- Poll word ------------------------------------------------------------------------------------------------------ */
+
+/* FOREIGN. Make v come to a safepoint soon; wakes it when asleep. */
+void vcpu_kick(struct vcpu *v, uint32_t poll_bits);
+void vcpu_kick_all(uint32_t poll_bits);
+
+/* -- Work ------------------------------------------------------------------------------------------------------------ */
+
+typedef void (*work_fn)(struct vcpu *v, uintptr_t arg);
+
+/* FOREIGN. fn(v, arg) runs in v's thread at its next safepoint. Memory: one small allocation, freed after. */
+void sync_run_on(struct vcpu *v, work_fn fn, uintptr_t arg);
+
+/* Own thread (helper or SAFEPOINT). Queue fn on every other vCPU; v does not run another guest instruction past
+ * its next safepoint until each of them has run it or is not RUNNING (S3). The caller must end its block. */
+void sync_queue_all_synced(struct vcpu *v, work_fn fn, uintptr_t arg);
+
+/* SAFEPOINT (v: own) or a thread that is no vCPU (v NULL). Runs fn QUIESCED before it returns. */
+void sync_safe_work(struct vcpu *v, work_fn fn, uintptr_t arg);
+
+/* FOREIGN. Runs fn QUIESCED soon, in some vCPU's thread. A request whose (fn, arg) is already waiting is dropped:
+ * requests coalesce. */
+void sync_safe_work_async(work_fn fn, uintptr_t arg);
+
+/* The section itself. May nest in one thread. */
+void quiesce_begin(struct vcpu *v);
+void quiesce_end(struct vcpu *v);
+bool quiesced_by_me(void);
+
+/* -- Sleeping ---------------------------------------------------------------------------------------------------------- */
+
+enum { SLEEP_WFI = 1, SLEEP_WFE = 2 };
+/* GUEST: v goes to sleep at its next safepoint (the block must end). */
+void vcpu_request_sleep(struct vcpu *v, int kind);
+/* FOREIGN: SEV, lost reservations. */
+void vcpu_send_event(struct vcpu *v);
+void vcpu_send_event_all(void);
+
+/* -- The loop's side: own thread, SAFEPOINT ------------------------------------------------------------------------------ */
+
+/* The slow part of a safepoint, entered when the poll word or a sleep request is set: parks while others are exclusive,
+ * runs work, sleeps, waits for acknowledgements. Returns false when the machine ends. */
+bool sync_safepoint(struct vcpu *v);
+static inline bool sync_wanted(struct vcpu *v);
+
+/* -- Life ----------------------------------------------------------------------------------------------------------------- */
+
+struct vcpu_thread {
+    pthread_t thread;
+    pthread_cond_t wake;
+    enum { VT_PARKED, VT_RUNNING, VT_ASLEEP } state; /* guarded by quiesce lock */
+    struct vcpu_work *head, **tail;                  /* guarded by quiesce lock */
+    uint64_t queued, done;                           /* work items, counted; guarded by quiesce lock */
+    uint64_t ack_wanted[MAX_VCPUS];                  /* others' `queued` that this vCPU waits for; own thread */
+    bool ack_wait;                                   /* own thread */
+    int sleep;                                       /* SLEEP_*, own thread */
+    int pin;                                         /* logical CPU or -1; const after LAUNCH */
+    int observed_cpu;                                /* where it last ran */
+    uint64_t host_tid;
+};
+
+static inline struct vcpu_thread *vcpu_thread(struct vcpu *v)
+{
+    return v->thread;
+}
+
+static inline bool sync_wanted(struct vcpu *v)
+{
+    /* Relaxed: what the poller then reads is guarded by the quiesce lock. */
+    return UNLIKELY(atomic_load_explicit(&v->poll, memory_order_relaxed) |
+                    (uint32_t)vcpu_thread(v)->sleep);
+}
+
+bool sync_init_vcpu(struct vcpu *v, struct error *e); /* LAUNCH */
+/* LAUNCH: start one host thread a vCPU running body(v); sync_join waits for all. */
+bool sync_start(void (*body)(struct vcpu *v), struct error *e);
+void sync_join(void);
+/* Ask all vCPUs to leave the loop. FOREIGN. */
+void sync_stop_all(void);
+bool sync_stopping(void);
+/* After a reset of the machine: let the loops run again. */
+void sync_stop_clear(void);
+
+/* How long quiescent sections made others stand still; for --stats. Guarded by the quiesce lock. */
+struct histogram;
+extern struct histogram sync_stop_latency_ns, sync_request_latency_ns;
+
+#endif

@@ -1,0 +1,259 @@
+/*
+ * page.c — which blocks have code in a RAM frame: lists, locks, and stores to them
+ *
+ * Frames are found in a two-level radix tree over the canonical frame number, filled in by compare-and-swap and never
+ * emptied, so looking one up takes no lock (Cota 2017, "remove tb_lock"). Each frame has a mutex: it is held while
+ * a block of the frame is translated, which may take tens of microseconds.
+ *
+ * A store kills the blocks whose dependency range it hits. Blocks that lie in two frames (one T32 instruction across a
+ * page end) can only be killed under both locks, taken in ascending order: they are left for a second round.
+ */
+#include <stdlib.h>
+
+#include "engine/base/histogram.h"
+#include "engine/base/log.h"
+#include "engine/mem/softmmu.h"
+#include "engine/tb/tb.h"
+#include "strategies/atomics/atomics.h"
+
+struct tb_page {
+    pthread_mutex_t lock;
+    gpa frame;
+    struct tb *first; /* guarded by lock; linked by page_next[0 or 1]: see next_of() */
+    uint64_t lines;   /* bit n: bytes 64n..64n+63 may belong to a block; guarded by lock */
+};
+
+#define LEVEL_BITS 14
+#define LEVEL_SIZE (1u << LEVEL_BITS)
+
+struct level2 {
+    _Atomic(struct tb_page *) page[LEVEL_SIZE];
+};
+static _Atomic(struct level2 *) root[LEVEL_SIZE];
+
+/* -- The tree ---------------------------------------------------------------------------------------------------------------- */
+
+static struct tb_page *page_of(gpa canon, bool create)
+{
+    uint64_t frame = canon >> GUEST_PAGE_BITS;
+    CHECK(frame >> (2 * LEVEL_BITS) == 0, "physical address %#" PRIx64 " has more than 40 bits", canon);
+    _Atomic(struct level2 *) *slot2 = &root[frame >> LEVEL_BITS];
+    /* Acquire pairs with the release of the exchange that put it there, by whichever thread. */
+    struct level2 *l2 = atomic_load_explicit(slot2, memory_order_acquire);
+    if (!l2) {
+        if (!create)
+            return NULL;
+        struct level2 *fresh = calloc(1, sizeof *fresh);
+        CHECK(fresh, "out of memory");
+        if (atomic_compare_exchange_strong_explicit(slot2, &l2, fresh, memory_order_acq_rel, memory_order_acquire))
+            l2 = fresh;
+        else
+            free(fresh);
+    }
+    _Atomic(struct tb_page *) *slot = &l2->page[frame & (LEVEL_SIZE - 1)];
+    struct tb_page *p = atomic_load_explicit(slot, memory_order_acquire);
+    if (!p && create) {
+        struct tb_page *fresh = calloc(1, sizeof *fresh);
+        CHECK(fresh, "out of memory");
+        pthread_mutex_init(&fresh->lock, NULL);
+        fresh->frame = canon & ~(gpa)(GUEST_PAGE_SIZE - 1);
+        if (atomic_compare_exchange_strong_explicit(slot, &p, fresh, memory_order_acq_rel, memory_order_acquire))
+            p = fresh;
+        else
+            free(fresh);
+    }
+    return p;
+}
+
+/* -- Locks ------------------------------------------------------------------------------------------------------------------- */
+
+struct pages_locked tb_pages_lock(gpa a, gpa b)
+{
+    struct pages_locked w = {{NULL, NULL}, {a & ~(gpa)0xfff, UINT64_MAX}};
+    if (b != UINT64_MAX && (b & ~(gpa)0xfff) != w.canon[0]) {
+        w.canon[1] = b & ~(gpa)0xfff;
+        if (w.canon[1] < w.canon[0]) {
+            gpa t = w.canon[0];
+            w.canon[0] = w.canon[1];
+            w.canon[1] = t;
+        }
+    }
+    w.page[0] = page_of(w.canon[0], true);
+    lock_rank_take(RANK_PAGE_LOW);
+    pthread_mutex_lock(&w.page[0]->lock);
+    if (w.canon[1] != UINT64_MAX) {
+        w.page[1] = page_of(w.canon[1], true);
+        lock_rank_take(RANK_PAGE_HIGH);
+        pthread_mutex_lock(&w.page[1]->lock);
+    }
+    return w;
+}
+
+void tb_pages_unlock(const struct pages_locked *w)
+{
+    if (w->page[1]) {
+        pthread_mutex_unlock(&w->page[1]->lock);
+        lock_rank_drop(RANK_PAGE_HIGH);
+    }
+    pthread_mutex_unlock(&w->page[0]->lock);
+    lock_rank_drop(RANK_PAGE_LOW);
+}
+
+/* -- Lists: page locks held ---------------------------------------------------------------------------------------------------- */
+
+static unsigned side_of(const struct tb *tb, gpa frame)
+{
+    return (tb->key.canon & ~(gpa)0xfff) == frame ? 0 : 1;
+}
+
+/* Offsets in frame that tb depends on. */
+static void range_in(const struct tb *tb, gpa frame, unsigned *lo, unsigned *hi)
+{
+    if (side_of(tb, frame) == 0) {
+        *lo = tb->dep_lo;
+        *hi = tb->dep_hi;
+    } else {
+        *lo = 0;
+        *hi = (unsigned)((tb->key.canon & 0xfff) + tb->nbytes - GUEST_PAGE_SIZE);
+    }
+}
+
+static uint64_t line_mask(unsigned lo, unsigned hi)
+{
+    unsigned first = lo / 64, last = (hi - 1) / 64;
+    return (~UINT64_C(0) >> (63 - last)) & (~UINT64_C(0) << first);
+}
+
+void tb_pages_add(const struct pages_locked *w, struct tb *tb)
+{
+    for (unsigned i = 0; i < 2 && w->page[i]; i++) {
+        struct tb_page *p = w->page[i];
+        unsigned side = side_of(tb, p->frame), lo, hi;
+        range_in(tb, p->frame, &lo, &hi);
+        tb->page_next[side] = p->first;
+        p->first = tb;
+        p->lines |= line_mask(lo, hi);
+    }
+}
+
+void tb_pages_remove(const struct pages_locked *w, struct tb *tb)
+{
+    for (unsigned i = 0; i < 2 && w->page[i]; i++) {
+        struct tb_page *p = w->page[i];
+        for (struct tb **at = &p->first; *at; at = &(*at)->page_next[side_of(*at, p->frame)]) {
+            if (*at == tb) {
+                *at = tb->page_next[side_of(tb, p->frame)];
+                break;
+            }
+        }
+        if (!p->first && p->lines) {
+            p->lines = 0;
+            page_clear_flag(p->frame, PAGE_CODE);
+        }
+    }
+}
+
+/* -- Stores ------------------------------------------------------------------------------------------------------------------------ */
+
+static void store_bytes(struct vcpu *v, gpa canon, uint8_t *host, const void *val, unsigned bytes)
+{
+    /* Relaxed: a flag set after this load is followed by a quiescent section before anyone relies on it. */
+    if (atomics->store && (atomic_load_explicit(page_state(canon), memory_order_relaxed) & PAGE_EXCL)) {
+        atomics->store(v, canon, host, val, bytes);
+        return;
+    }
+    /* Single-copy atomic when aligned (ARM DDI 0406C A3.5.3). */
+    if (bytes == 8 && !(canon & 7)) {
+        uint64_t x;
+        memcpy(&x, val, 8);
+        __atomic_store_n((uint64_t *)host, x, __ATOMIC_RELAXED);
+    } else if (bytes == 4 && !(canon & 3)) {
+        uint32_t x;
+        memcpy(&x, val, 4);
+        __atomic_store_n((uint32_t *)host, x, __ATOMIC_RELAXED);
+    } else if (bytes == 2 && !(canon & 1)) {
+        uint16_t x;
+        memcpy(&x, val, 2);
+        __atomic_store_n((uint16_t *)host, x, __ATOMIC_RELAXED);
+    } else {
+        for (unsigned i = 0; i < bytes; i++)
+            __atomic_store_n(host + i, ((const uint8_t *)val)[i], __ATOMIC_RELAXED);
+    }
+}
+
+/* A block of p hit by [lo, hi), crossing or not as asked. */
+static struct tb *find_hit(struct tb_page *p, unsigned lo, unsigned hi, bool crossing)
+{
+    for (struct tb *tb = p->first; tb; tb = tb->page_next[side_of(tb, p->frame)]) {
+        unsigned a, b;
+        range_in(tb, p->frame, &a, &b);
+        if (a < hi && lo < b && (tb->canon_next != UINT64_MAX) == crossing)
+            return tb;
+    }
+    return NULL;
+}
+
+bool tb_store_code(struct vcpu *v, gpa canon, uint8_t *host, const void *val, unsigned bytes)
+{
+    unsigned lo = canon & 0xfff, hi = lo + bytes;
+    bool died = false, crossing = false;
+    struct tb *tb;
+    CHECK(hi <= GUEST_PAGE_SIZE, "store across frames at %#" PRIx64, canon);
+
+    struct pages_locked w = tb_pages_lock(canon, UINT64_MAX);
+    store_bytes(v, canon, host, val, bytes);
+    if (w.page[0]->lines & line_mask(lo, hi)) {
+        while ((tb = find_hit(w.page[0], lo, hi, false))) {
+            tb_invalidate(&w, tb);
+            died = true;
+        }
+        crossing = find_hit(w.page[0], lo, hi, true);
+    }
+    tb_pages_unlock(&w);
+
+    while (crossing) {
+        w = tb_pages_lock(canon, UINT64_MAX);
+        tb = find_hit(w.page[0], lo, hi, true);
+        gpa a = tb ? tb->key.canon : 0, b = tb ? tb->canon_next : 0;
+        tb_pages_unlock(&w);
+        if (!tb)
+            break;
+        w = tb_pages_lock(a, b);
+        unsigned mine = w.canon[0] == (canon & ~(gpa)0xfff) ? 0 : 1;
+        struct tb *again = find_hit(w.page[mine], lo, hi, true);
+        /* Same frames as those locked, or leave it to the next round. */
+        if (again && tb_pages_cover(&w, again)) {
+            tb_invalidate(&w, again);
+            died = true;
+        }
+        tb_pages_unlock(&w);
+    }
+    if (v && died)
+        count(v, SMC_STORES);
+    return died;
+}
+
+bool tb_pages_cover(const struct pages_locked *w, const struct tb *tb)
+{
+    gpa a = tb->key.canon & ~(gpa)0xfff, b = tb->canon_next;
+    if (b == UINT64_MAX || b == a)
+        return w->canon[0] == a || w->canon[1] == a;
+    return (w->canon[0] == a && w->canon[1] == b) || (w->canon[0] == b && w->canon[1] == a);
+}
+
+void tb_pages_drop_all(void)
+{
+    for (unsigned i = 0; i < LEVEL_SIZE; i++) {
+        struct level2 *l2 = atomic_load_explicit(&root[i], memory_order_acquire);
+        if (!l2)
+            continue;
+        for (unsigned j = 0; j < LEVEL_SIZE; j++) {
+            struct tb_page *p = atomic_load_explicit(&l2->page[j], memory_order_acquire);
+            if (p && p->first) {
+                p->first = NULL;
+                p->lines = 0;
+                page_clear_flag(p->frame, PAGE_CODE);
+            }
+        }
+    }
+}
