@@ -75,7 +75,7 @@ def analyse(experiment: Experiment, runs: list[Run], seed: int) -> Result:
         _compare(result, row, seed)
     _correct(result)
     for row in result.rows:
-        row.verdict = _verdict(result, row)
+        row.verdict = _verdict(result, row, len(result.comparisons()) if row.copy == 0 else 1)
     return result
 
 
@@ -134,7 +134,7 @@ def aa_spread(result: Result, vcpus: int) -> float:
     return math.exp(max(seen)) - 1 if seen else 0.0
 
 
-def _verdict(result: Result, row: Row) -> str:
+def _verdict(result: Result, row: Row, family: int) -> str:
     if not row.values:
         return "no run passed"
     if row.versus is None:
@@ -143,18 +143,30 @@ def _verdict(result: Result, row: Row) -> str:
     if math.isnan(ratio.value) or p is None:
         return "not comparable"
     real = p < ALPHA and not ratio.low <= 1 <= ratio.high
+    if not real and smallest_p(row.versus) * family >= ALPHA:
+        return "too few runs to tell"
     if row.copy == 1:
         return "A/A pair differs: distrust" if real else "A/A pair agrees"
     if not real:
         return "no difference seen"
     better = (ratio.value < 1) == (result.experiment.metric.better == "lower")
-    word = f"{'better' if better else 'worse'} by {amount(ratio.value)}"
+    good, bad = ("faster", "slower") if metric_is_speed(result) else ("better", "worse")
+    word = f"{good if better else bad} by {amount(ratio.value)}"
     effect = max(ratio.value, 1 / ratio.value) - 1
     if effect <= aa_spread(result, row.cell.vcpus):
         return f"{word}, but no more than the A/A pair differs"
     if min(row.versus.n, row.versus.n_base) < ENOUGH:
         return f"{word} (an indication: fewer than {ENOUGH} runs)"
     return word
+
+
+def metric_is_speed(result: Result) -> bool:
+    return result.experiment.metric.unit in ("ns", "s", "1/s")
+
+
+def smallest_p(versus: stats.Comparison) -> float:
+    """What the rank test gives at most distance between samples of these sizes."""
+    return 2 / math.comb(versus.n + versus.n_base, versus.n)
 
 
 def amount(ratio: float) -> str:

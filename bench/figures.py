@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from analysis import Result, Row
-from plan import Cell
-from plotting import AA_HUE, MAX_HUES, Figure, Panel, Series
+from plan import ENGINE_AXIS, PROGRAM, Cell
+from plotting import AA_HUE, CURVE, DOTS, MAX_HUES, Figure, Panel, Series
 from stats import Interval
 
 DODGE = 0.74  # share of a line's height that its series spread over
@@ -27,7 +27,7 @@ def _labels(cells: tuple[Cell, ...]) -> list[str]:
     return list(dict.fromkeys(cell.label for cell in cells))
 
 
-def _panel_title(count: int, crowd: dict[int, str]) -> str:
+def panel_title(count: int, crowd: dict[int, str]) -> str:
     return vcpus_text(count) + (f" ({crowd[count]})" if crowd.get(count) else "")
 
 
@@ -66,26 +66,27 @@ def dots(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
                 series.medians.append((place, interval))
                 series.raw += [(place, value) for value in values]
             made.append(series)
-        panels.append(Panel(_panel_title(count, crowd), made))
+        panels.append(Panel(panel_title(count, crowd), made, log=True))
     legend = [(v + (" (baseline)" if v == experiment.baseline else ""), hues[v])
               for v in experiment.variants]  # fmt: skip
     if result.aa():
         legend.append((f"{experiment.baseline} again (A/A)", AA_HUE))
     metric = experiment.metric
-    better = "further left" if metric.better == "lower" else "further right"
+    better = f"further {'left' if metric.better == 'lower' else 'right'} is better"
+    if experiment.axis == ENGINE_AXIS:
+        better = f"right of 1 {PROGRAM} is the faster one"
     return Figure(
         name=slug(experiment.name),
-        template="dots.gp",
+        template=DOTS,
         title=experiment.question,
         note=f"Median of {repeat} runs with 95 % bootstrap interval, every run a dot; "
-        f"{better} is better.",
+        f"{better}.",
         panels=panels,
         columns=len(counts),
         value_label=[f"{metric.label or metric.key.split('.')[-1]}, ratio to {experiment.baseline}"],
         free_label="",
         tics=labels,
         legend=legend,
-        log=True,
         refs=experiment.plot.get("refs", ()),
     )
 
@@ -100,7 +101,8 @@ def curve(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
     names: dict[str, str] = experiment.plot.get("rows", {})
     metric = experiment.metric
     panels = []
-    for options in fixed:
+    log = experiment.plot.get("log", False)
+    for group, options in enumerate(fixed):
         for count in counts:
             made = []
             for index, variant in enumerate(experiment.variants):
@@ -113,12 +115,13 @@ def curve(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
                         series.medians.append((place, row.median))
                         series.raw += [(place, value) for value in row.values]
                 made.append(series)
-            title = _panel_title(count, crowd)
+            title = panel_title(count, crowd)
             name = names.get(" ".join(options), " ".join(options))
-            panels.append(Panel(f"{title}, {name}" if name else title, made))
+            title = f"{title}, {name}" if name else title
+            panels.append(Panel(title, made, group, log, zero=True))
     return Figure(
         name=slug(experiment.name),
-        template="curve.gp",
+        template=CURVE,
         title=experiment.question,
         note=f"Median of {repeat} runs with 95 % bootstrap interval, every run a dot; "
         f"{metric.better} is better.",
@@ -128,8 +131,6 @@ def curve(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
         free_label=experiment.plot.get("x_label", x),
         tics=[f"{step:g}" for step in steps],
         legend=[(v, 1 + i % MAX_HUES) for i, v in enumerate(experiment.variants)],
-        log=experiment.plot.get("log", False),
-        zero=True,
     )
 
 

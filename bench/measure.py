@@ -8,17 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
+import claims
+import papers
 import record
 import report
 import session
 import suites
 from binary import Binary, load_guests
 from errors import BenchError
-
-if TYPE_CHECKING:
-    from papers import Paper
 
 DEFAULT_SEED = 1
 EXIT_INTERRUPTED = 130
@@ -34,7 +33,7 @@ def suite(
     binary: Binary,
     args: argparse.Namespace,
     restore: Callable[[argparse.Namespace, Path], None],
-    paper: Paper | None = None,
+    paper: papers.Paper | None = None,
 ) -> int:
     """Measure the suite in path, write its folder, print the short tables. Returns the exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
@@ -77,17 +76,25 @@ def _run(
         raise type(error)(f"{error}{hint}") from error
 
 
-def _finish(plan: session.Plan, outcome: session.Outcome, paper: Paper | None) -> int:
+def _finish(plan: session.Plan, outcome: session.Outcome, paper: papers.Paper | None) -> int:
     folder, manifest = outcome.folder, outcome.manifest
     closing: list[str] = []
+    judged_lines: list[str] = []
     extra = []
     if paper:
-        results = report.results_of(manifest, plan.experiments, folder)
-        judged = paper.judge(results, manifest["seed"])
-        closing = paper.closing(judged)
-        extra = paper.figures(results, report.crowd_of(manifest), manifest["repeat"])
+        runs = record.read_runs(folder)
+        judged = paper.judge(plan.experiments, runs, manifest["seed"])
+        closing = claims.sentences(judged)
+        judged_lines = papers.claims_table(judged)
+        extra = paper.figures(plan.experiments, runs, manifest)
     results = report.write(
-        folder, manifest, plan.experiments, outcome.planned, closing, extra
+        folder,
+        manifest,
+        plan.experiments,
+        outcome.planned,
+        figures_first=extra,
+        claims_table=judged_lines,
+        closing=closing,
     )
     crowd = report.crowd_of(manifest)
     for result in results:

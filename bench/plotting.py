@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,13 @@ from errors import BenchError
 from stats import Interval
 
 TEMPLATES = Path(__file__).resolve().parent / "plots"
+DOTS = TEMPLATES / "dots.gp"
+CURVE = TEMPLATES / "curve.gp"
 AA_HUE = 9  # the grey of style.gp, for the second half of an A/A pair
 MAX_HUES = 8
 GNUPLOT_TIMEOUT_S = 60
+TITLE_CHAR = 9.2  # width of a letter of the title
+LINE_BREAK = "\x1e"
 
 
 class PlotError(BenchError):
@@ -39,14 +44,19 @@ class Series:
 
 @dataclass
 class Panel:
+    """Panels of one group share the range of their value axis, so that they can be compared."""
+
     title: str
     series: list[Series]
+    group: int = 0
+    log: bool = False
+    zero: bool = False  # a linear value axis begins at zero
 
 
 @dataclass
 class Figure:
     name: str
-    template: str  # file name in plots/
+    template: Path
     title: str
     note: str
     panels: list[Panel]  # row by row, each with the same number of series
@@ -55,34 +65,40 @@ class Figure:
     free_label: str
     tics: list[str]
     legend: list[tuple[str, int]]
-    log: bool = False
     refs: Sequence[float] = ()
-    zero: bool = False  # a linear value axis begins at zero
+    more: dict[str, str] = field(default_factory=dict)  # further variables of a template of one's own
+    size: tuple[int, int] | None = None  # without the head; otherwise by the number of panels
 
 
 def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def tics_text(labels: Sequence[str], sign: int = 1) -> str:
+    """Labels at 0, 1, 2, ... (or 0, -1, -2, ...) as gnuplot wants them."""
+    return "(" + ", ".join(f"{quoted(text)} {sign * i}" for i, text in enumerate(labels)) + ")"
+
+
 def _array(name: str, items: Sequence[str]) -> str:
     return f"array {name}[{len(items)}] = [{', '.join(items)}]"
 
 
-def _range(figure: Figure, row: int) -> tuple[float, float]:
-    """A range that shows every point of the row, so that its panels can be compared."""
-    panels = figure.panels[row * figure.columns : (row + 1) * figure.columns]
+def _range(figure: Figure, group: int) -> tuple[float, float]:
+    """A range that shows every point of a group of panels."""
+    panels = [panel for panel in figure.panels if panel.group == group]
+    log, zero = panels[0].log, panels[0].zero
     seen = [v for panel in panels for s in panel.series for _, v in s.raw]
     seen += [v for p in panels for s in p.series for _, m in s.medians for v in (m.low, m.high)]
     seen += figure.refs
-    finite = [v for v in seen if math.isfinite(v) and (v > 0 or not figure.log)]
+    finite = [v for v in seen if math.isfinite(v) and (v > 0 or not log)]
     if not finite:
         return (0.5, 2.0)
     low, high = min(finite), max(finite)
-    if figure.log:
+    if log:
         pad = max(1.03, (high / low) ** 0.06)
         return low / pad, high * pad
     pad = (high - low or abs(high) or 1.0) * 0.06
-    return (0.0 if figure.zero and low >= 0 else low - pad), high + pad
+    return (0.0 if zero and low >= 0 else low - pad), high + pad
 
 
 def _data(figure: Figure) -> str:
@@ -102,30 +118,45 @@ def _text_width(text: str) -> float:
     return 7.2 * len(text)
 
 
-def _script(figure: Figure, width: int, height: int, left: float) -> str:
+def _ratio_tics(low: float, high: float) -> list[float]:
+    """Round ratios, not too many: fine ones for a narrow range, 1-2-5 for a wide one."""
+    if low <= 0:
+        return []
+    if high / low < 1.15:
+        candidates = [round(0.5 + 0.02 * i, 2) for i in range(100)]
+    elif high / low < 1.7:
+        candidates = [round(0.1 + 0.1 * i, 1) for i in range(100)]
+    elif high / low < 8:
+        candidates = [0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50]
+    else:
+        candidates = [m * 10.0**e for e in range(-4, 6) for m in (1, 2, 5)]
+    return [tic for tic in candidates if low <= tic <= high]
+
+
+def _script(figure: Figure, width: int, height: int, left: float, title: list[str]) -> str:
     series = figure.panels[0].series
     rows = len(figure.panels) // figure.columns
-    ranges = [_range(figure, row) for row in range(rows)]
-    at, places = left, []
+    ranges = [_range(figure, panel.group) for panel in figure.panels]
+    at, places = 16.0, []
     for text, _ in figure.legend:
         places.append(at)
         at += _text_width(text) + 40
-    horizontal = figure.template == "dots.gp"
-    positions = [-i if horizontal else i for i in range(len(figure.tics))]
-    tics = ", ".join(f"{quoted(t)} {p}" for t, p in zip(figure.tics, positions, strict=True))
-    blanks = ", ".join(f'"" {p}' for p in positions)
-    log = int(figure.log)
+    horizontal = figure.template == DOTS
+    sign = -1 if horizontal else 1
+    blanks = tics_text([""] * len(figure.tics), sign)
     head = [
         f"OUT = {quoted(figure.name)}",
         f"DATA = {quoted(figure.name + '.dat')}",
-        f"TITLE = {quoted(figure.title)}",
+        f"TITLE = {quoted(LINE_BREAK.join(title))}".replace(LINE_BREAK, "\\n"),
         f"NOTE = {quoted(figure.note)}",
-        f"W = {width}; H = {height}; LEFT = {left:.0f}",
-        f"NR = {rows}; NC = {figure.columns}; NS = {len(series)}; LOGV = {log}",
+        f"W = {width}; H = {height}; LEFT = {left:.0f}; HEAD = {_head(title)}.0",
+        f"NR = {rows}; NC = {figure.columns}; NS = {len(series)}",
         f"NCELLS = {len(figure.tics)}; NSTEPS = {len(figure.tics)}",
         f"XLABEL = {quoted(figure.value_label[0] if horizontal else figure.free_label)}",
-        f"TICS = {quoted('(' + tics + ')')}",
-        f"BLANKS = {quoted('(' + blanks + ')')}",
+        f"TICS = {quoted(tics_text(figure.tics, sign))}",
+        f"BLANKS = {quoted(blanks)}",
+        f"VTICS = {quoted('(' + ', '.join(f'{t:g}' for t in _ratio_tics(*ranges[0])) + ')')}",
+        f"RAWSHIFT = {0.3 / max(2, len(series)):.3f}",
         f"VFORMAT = {quoted('%.0s%c')}",
         _array("PANEL", [quoted(panel.title) for panel in figure.panels]),
         _array("YLABEL", [quoted(text) for text in figure.value_label]),
@@ -135,21 +166,29 @@ def _script(figure: Figure, width: int, height: int, left: float) -> str:
         _array("LHUE", [str(hue) for _, hue in figure.legend]),
         _array("LEGENDX", [f"{place:.0f}" for place in places]),
         _array("REFS", [f"{ref:g}" for ref in figure.refs] or ["NaN"]),
+        _array("LOGV", [str(int(panel.log)) for panel in figure.panels]),
         _array("LO", [f"{low:.9g}" for low, _ in ranges]),
         _array("HI", [f"{high:.9g}" for _, high in ranges]),
     ]
-    parts = [(TEMPLATES / name).read_text() for name in ("style.gp", figure.template)]
+    head += [f"{name} = {value}" for name, value in figure.more.items()]
+    parts = [path.read_text() for path in (TEMPLATES / "style.gp", figure.template)]
     return "\n".join([*head, "", *parts])
+
+
+def _head(title: list[str]) -> int:
+    return 66 + 20 * len(title)
 
 
 def _size(figure: Figure) -> tuple[int, int, float]:
     rows = len(figure.panels) // figure.columns
-    if figure.template == "dots.gp":
+    if figure.size:
+        return (*figure.size, 78)
+    if figure.template == DOTS:
         left = 30 + max(_text_width(text) for text in figure.tics)
         line = max(26, 11 * len(figure.panels[0].series))
         width = left + 20 + figure.columns * max(300, 640 // figure.columns)
-        return int(width), 170 + line * len(figure.tics), left
-    return max(760, 110 + 390 * figure.columns), 150 + 250 * rows, 78
+        return int(width), 86 + line * len(figure.tics), left
+    return max(760, 110 + 390 * figure.columns), 66 + 250 * rows, 78
 
 
 def draw(figure: Figure, folder: Path) -> Path:
@@ -158,9 +197,11 @@ def draw(figure: Figure, folder: Path) -> Path:
         raise PlotError("gnuplot is not installed; ./dbtlab setup installs it")
     folder.mkdir(exist_ok=True)
     width, height, left = _size(figure)
+    title = textwrap.wrap(figure.title, int((width - 32) / TITLE_CHAR))
+    height += _head(title)
     record.write_whole(folder / f"{figure.name}.dat", _data(figure))
     script = folder / f"{figure.name}.gp"
-    record.write_whole(script, _script(figure, width, height, left))
+    record.write_whole(script, _script(figure, width, height, left, title))
     done = subprocess.run(
         ["gnuplot", script.name],
         cwd=folder,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,14 @@ def si(value: float) -> str:
     digits = max(0, 2 - math.floor(math.log10(abs(scaled))))
     prefix = {-3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T"}[power]
     return f"{scaled:.{digits}f}" + (f" {prefix}" if prefix else "")
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value with its unit, times in seconds: 2.21e8 ns is 221 ms."""
+    value, unit = (value * 1e-9, "s") if unit == "ns" else (value, unit)
+    unit = {"1": "", "1/s": "/s"}.get(unit, unit)
+    number, _, prefix = si(value).partition(" ")
+    return f"{number} {prefix}{unit}".rstrip()
 
 
 def with_interval(interval: Interval | None, form: Any = si) -> str:
@@ -75,7 +85,7 @@ def _comparison_cells(row: Row) -> list[str]:
 
 def experiment_table(result: Result, crowd: dict[int, str]) -> list[str]:
     unit = result.experiment.metric.unit
-    head = ["workload", "vCPUs", result.experiment.axis, "n", f"median, {unit} [95 %]",
+    head = ["workload", "vCPUs", result.experiment.axis, "n", "median [95 %]",
             "ratio [95 %]", "HL ratio", "Cliff's d", "p (Holm)", "verdict"]  # fmt: skip
     rows = [
         [
@@ -83,7 +93,7 @@ def experiment_table(result: Result, crowd: dict[int, str]) -> list[str]:
             _vcpus(row, crowd),
             row.variant + (" again" if row.copy else ""),
             str(len(row.values)),
-            with_interval(row.median),
+            with_interval(row.median, partial(quantity, unit=unit)),
             *_comparison_cells(row),
             row.verdict,
         ]
@@ -94,14 +104,14 @@ def experiment_table(result: Result, crowd: dict[int, str]) -> list[str]:
 
 def short_table(result: Result, crowd: dict[int, str]) -> list[str]:
     """What the terminal shows: the medians and the verdict."""
-    head = ["workload", "vCPUs", result.experiment.axis, f"median {result.experiment.metric.unit}",
-            "ratio", "verdict"]  # fmt: skip
+    unit = result.experiment.metric.unit
+    head = ["workload", "vCPUs", result.experiment.axis, "median", "ratio", "verdict"]  # fmt: skip
     rows = [
         [
             row.cell.label,
             _vcpus(row, crowd),
             row.variant,
-            si(row.median.value) if row.median else "-",
+            quantity(row.median.value, unit) if row.median else "-",
             ratio_text(row.versus.ratio.value) if row.versus else "1",
             row.verdict,
         ]
@@ -137,9 +147,10 @@ def _also(experiment: Experiment, runs: list[dict[str, Any]], seed: int) -> list
             for metric in experiment.also:
                 values = values_of(group, metric)
                 rng = stats.generator(seed, f"{cell.id}|{variant}|{metric.key}")
-                shown.append(with_interval(stats.median_interval(values, rng)) if values else "-")
+                median = stats.median_interval(values, rng) if values else None
+                shown.append(with_interval(median, partial(quantity, unit=metric.unit)))
             rows.append([cell.label, str(cell.vcpus), variant, *shown])
-    titles = [f"{m.label or m.key} ({m.unit})" for m in experiment.also]
+    titles = [m.label or m.key for m in experiment.also]
     head = ["workload", "vCPUs", experiment.axis, *titles]
     return ["", "Beside the metric, untested:", "", *table(head, rows)]
 
@@ -273,29 +284,30 @@ pairwise ratios. A/A rows ("again") compare the baseline with itself in the same
 larger than theirs is nothing. No outlier is removed. In plots/, `gnuplot NAME.gp` draws a figure anew."""
 
 
-def results_of(manifest: Manifest, experiments: tuple[Experiment, ...], folder: Path) -> list[Result]:
-    runs = record.read_runs(folder)
-    return [analyse(experiment, runs, manifest["seed"]) for experiment in experiments]
-
-
 def write(
     folder: Path,
     manifest: Manifest,
     experiments: tuple[Experiment, ...],
     planned: int,
-    closing: list[str] | None = None,
-    extra: list[plotting.Figure] | None = None,
+    *,
+    figures_first: Sequence[plotting.Figure] = (),
+    claims_table: Sequence[str] = (),
+    closing: Sequence[str] = (),
 ) -> list[Result]:
-    """Draw the figures and write report.md; returns what was analysed."""
+    """Draw the figures and write report.md; returns what was analysed.
+
+    What follows the * is a paper's: its own figures, its claims judged, and its last sentences.
+    """
     runs = record.read_runs(folder)
-    results = results_of(manifest, experiments, folder)
+    results = [analyse(experiment, runs, manifest["seed"]) for experiment in experiments]
     crowd = crowd_of(manifest)
     lines = [f"# {manifest['title']}", "", manifest["question"], "", *_host_lines(manifest)]
     cautions = _cautions(manifest, runs, planned)
     if cautions:
         lines += ["", "**Mind:**", "", *(f"- {caution}" for caution in cautions)]
-    for figure in extra or []:
+    for figure in figures_first:
         lines += _drawn(figure, folder)
+    lines += ["", *claims_table] if claims_table else []
     for result in results:
         lines += _section(result, runs, manifest, folder, crowd)
     lines += _failures(runs)

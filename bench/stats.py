@@ -129,13 +129,22 @@ def holm(ps: Values) -> list[float]:
     return out
 
 
+def loglog_draws(
+    groups: Sequence[tuple[float, Values]], rng: np.random.Generator
+) -> tuple[float, np.ndarray]:
+    """Least-squares slope of log(median y) over log(x), and its bootstrap draws."""
+    xs = np.log([x for x, _ in groups])
+    xs -= xs.mean()
+    norm = float(xs @ xs)
+    floor = 1e-12  # a latency of zero has no logarithm
+    draws = np.stack([_medians(np.maximum(ys, floor), rng) for _, ys in groups])
+    value = np.log([np.median(np.maximum(ys, floor)) for _, ys in groups])
+    return float(xs @ value) / norm, (xs @ np.log(draws)) / norm
+
+
 def loglog_slope(
     groups: Sequence[tuple[float, Values]], rng: np.random.Generator, level: float = LEVEL
 ) -> Interval:
-    """Least-squares slope of log(median y) over log(x): 0 is flat, 1 is proportional."""
-    xs = np.log([x for x, _ in groups])
-    xs -= xs.mean()
-    draws = np.stack([_medians(np.maximum(ys, 1e-12), rng) for _, ys in groups])
-    value = np.log([np.median(np.maximum(ys, 1e-12)) for _, ys in groups])
-    norm = float(xs @ xs)
-    return _interval(float(xs @ value) / norm, (xs @ np.log(draws)) / norm, level)
+    """The slope with its interval: 0 is flat, 1 is proportional."""
+    value, draws = loglog_draws(groups, rng)
+    return _interval(value, draws, level)

@@ -89,7 +89,10 @@ def load(
         rows = [row for row in rows if row["axis"] == axis]
         if not rows:
             raise unknown(f"axis in suite {path.stem}", axis, axes_of(data))
-    experiments = tuple(_experiment(row, data, binary, guests, vcpus) for row in rows)
+    made = [_experiment(row, data, binary, guests, vcpus) for row in rows]
+    experiments = tuple(experiment for experiment in made if experiment.cells)
+    if not experiments:
+        raise UsageError(f"no workload of {path.stem} runs with the vCPU counts asked for")
     return Suite(
         name=name or path.stem,
         title=data["title"],
@@ -178,8 +181,6 @@ def _experiment(
         # A workload that is only defined for some counts keeps to them whatever the user asks for.
         counts = [n for n in vcpus if n in own or "vcpus" not in work] if vcpus else own
         cells += _cells(row, work, guests, counts)
-    if not cells:
-        raise UsageError(f"no workload of {row['name']} runs with the vCPU counts asked for")
     return Experiment(
         name=row["name"],
         question=row.get("question", data["question"]),

@@ -7,9 +7,11 @@
 #   TITLE, NOTE    the two lines above the panels      DATA      the .dat file
 #   NR, NC         rows and columns of panels          NS        series in each panel
 #   PANEL[]        panel titles, row by row            YLABEL[]  one a row
-#   LEGEND[]       legend texts                        LHUE[], LDASH[]  their colour and dash
+#   LEGEND[]       legend texts, at LEGENDX[]          LHUE[]    their colour
 #   HUE[], DASH[]  colour and dash of each series      XLABEL, TICS      text and tics of the free axis
-#   LO[], HI[]     range of the value axis, one a row  LOGV      1: that axis is logarithmic
+#   LO[], HI[]     range of a panel's value axis       LOGV[]    1: that axis is logarithmic
+#   HEAD           height of title, note and legend    VTICS     tics of the ratio axis (dots.gp)
+#   LEFT           room for the labels (dots.gp)       RAWSHIFT  how far runs lie below their median (dots.gp)
 #
 # DATA holds two blocks for each series of each panel, in this order: position, median, low, high; then
 # position and value of every single run.
@@ -18,7 +20,7 @@ array COLOR[9] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F0
 array MARK[9] = [7, 5, 9, 13, 11, 7, 5, 9, 6]
 color(i) = COLOR[1 + (i - 1) % 9]
 mark(i) = MARK[1 + (i - 1) % 9]
-faded(i) = "#A0" . substr(color(i), 2, 7)
+faded(i) = "#80" . substr(color(i), 2, 7)
 block(panel, series) = 2 * ((panel - 1) * NS + series - 1)
 
 set style line 100 lc rgb "#B8B8B8" lw 1
