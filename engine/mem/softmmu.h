@@ -10,6 +10,11 @@
  * sets the vCPU's bit and sees whether CODE or EXCL stands: either the filler sees the flag and does not
  * fill, or whoever sets the flag sees the bit and makes the holder drop its entry (QUIESCED) before
  * relying on it. There is no third order.
+ * A store to a frame with a flag goes through C (tb_store_code, atomics->store). While it does, bit 16+n
+ * (BUSY) of the vCPU stands, for the *other* flag may be set meanwhile, and whoever sets it must not rely on
+ * it before that store is over: setting a new flag turns BUSY bits of others into STORERS bits, and from there the
+ * same rule holds. STORERS bits are cleared only by softmmu_drop_storers() and by their own vCPU; so a set bit
+ * says "may".
  */
 #ifndef ENGINE_MEM_SOFTMMU_H
 #define ENGINE_MEM_SOFTMMU_H
@@ -27,6 +32,7 @@ struct walk_result {
     bool global;       /* not tagged with an ASID */
     bool device;       /* strongly-ordered or device memory: unaligned accesses fault */
     uint8_t page_shift; /* 12, 16, 20, 24, 21, 30: size of the mapping */
+    uint8_t domain;    /* 0..15; 0 with long descriptors */
     /* If !ok: */
     uint32_t fsr;      /* fault status as for DFSR/IFSR, without WnR */
 };
@@ -40,6 +46,7 @@ NORETURN void arm_data_abort(struct vcpu *v, gva va, bool write, uint32_t fsr);
 NORETURN void arm_prefetch_abort(struct vcpu *v, gva va, uint32_t fsr);
 NORETURN void arm_alignment_fault(struct vcpu *v, gva va, bool write);
 NORETURN void arm_external_abort(struct vcpu *v, gva va, bool write);
+NORETURN void arm_prefetch_external_abort(struct vcpu *v, gva va);
 
 /* -- Slow paths: GUEST context (called from translated code's cold stubs and from the interpreter). They do the
  * whole access, fill the flat tables when allowed, and raise by leaving. mem: MEM_* of ir.h. -------------------- */
@@ -80,10 +87,14 @@ bool softmmu_fetch(struct vcpu *v, gva va, bool raise, gpa *canon, const uint8_t
 void softmmu_flush_all(struct vcpu *v);
 void softmmu_flush_page(struct vcpu *v, gva va);
 void softmmu_flush_nonglobal(struct vcpu *v); /* ASID switch */
+/* Entries made through a domain of the mask (bit n: domain n): DACR changed. */
+void softmmu_flush_domains(struct vcpu *v, uint32_t domains);
+/* Empty the jump cache. Owner's thread or QUIESCED. */
+void jc_clear(struct vcpu *v);
 
 /* -- Page state (canonical frames) ------------------------------------------------------------------------------ */
 
-enum { PAGE_STORERS = 0xff, PAGE_CODE = 0x100, PAGE_EXCL = 0x200 };
+enum { PAGE_STORERS = 0xff, PAGE_CODE = 0x100, PAGE_EXCL = 0x200, PAGE_BUSY = 0xff0000 };
 
 /* NULL for what is not RAM. */
 _Atomic uint32_t *page_state(gpa canon);
@@ -92,10 +103,22 @@ _Atomic uint32_t *page_state(gpa canon);
  * false: the caller must run softmmu_drop_storers(frame) QUIESCED before relying on the flag. v may be NULL. */
 bool page_set_flag(struct vcpu *v, gpa canon, uint32_t flag);
 void page_clear_flag(gpa canon, uint32_t flag);
+/* A store in C by v to a frame, by whoever does not use slow_store() (twins of store-exclusive and swap). begin
+ * returns the flags that stand: CODE: the store must end in tb_store_code(); EXCL: in atomics->store() or the scheme's
+ * own like. 0: store plainly. Between begin and end the vCPU must not leave (vcpu_leave) nor wait. */
+uint32_t page_store_begin(struct vcpu *v, gpa canon);
+void page_store_end(struct vcpu *v, gpa canon);
 /* QUIESCED: remove the frame's entries from every vCPU's store table. */
 void softmmu_drop_storers(gpa canon);
 
 /* -- What happens on stores that took the slow path: provided by tb/ and the atomics scheme --------------------- */
+
+/* Perform the store of [canon, canon+bytes), within one CODE frame, and kill translations of these bytes, both under the
+ * page's lock, so that a translation made meanwhile has seen the new bytes or dies. v: the storing vCPU, NULL: a device.
+ * Goes through atomics->store() if the frame is EXCL too. val NULL: the bytes are stored already; only kill. Returns true
+ * when the running block itself died: nothing need be done, it runs to its end as if the old bytes had been fetched
+ * already (ARM DDI 0406C A3.5.4). Does not leave. tb/page.c */
+bool tb_store_code(struct vcpu *v, gpa canon, uint8_t *host, const void *val, unsigned bytes);
 
 /* Bytes [canon, canon+bytes) of a CODE frame are about to be stored by v (NULL: a device): kill translations of
  * them. Returns true when the running block itself died (the caller then leaves by LEAVE_CONTINUE after the

@@ -1,0 +1,408 @@
+/*
+ * tlb.c — the C-side TLB: entries by page and by frame, filling of the flat tables, flushes
+ *
+ * T1: a non-zero word of a flat table belongs to exactly one live entry that has the IN_ bit.
+ * T2: a jump cache entry for a pc in mode m was made while flat.exec[m] held pc's page, so whoever takes an exec
+ *     entry away empties that page's part of the jump cache.
+ *
+ * TLB maintenance by address must reach all of a mapping larger than a page (ARM DDI 0406C B3.10.1): `large`
+ * counts entries made from large pages and sections for each MiB, `huge` those from larger mappings; only
+ * where they are not 0 does a flush by address look through the pools.
+ */
+#include "engine/mem/tlb.h"
+
+#include <sys/mman.h>
+
+#define MAX_ENTRIES (1u << 17)
+#define BUCKETS 8192u
+
+struct pool {
+    struct tlb_entry *e; /* MAX_ENTRIES reserved, n used */
+    uint32_t n, free;    /* free: list of dead ones below n; index + 1 */
+    uint32_t nfree;
+    uint32_t by_page[BUCKETS], by_frame[BUCKETS]; /* index + 1 */
+};
+
+enum { LOCAL, GLOBAL, POOLS };
+
+struct softmmu {
+    struct pool pool[POOLS];
+    uint16_t large[4096]; /* by MiB of virtual address */
+    uint32_t huge;
+};
+
+static inline struct softmmu *of(struct vcpu *v)
+{
+    return v->tlb;
+}
+
+static inline uint32_t page_bucket(gva page, unsigned mode)
+{
+    return ((page >> 12) * 2 + mode) % BUCKETS;
+}
+
+static inline uint32_t frame_bucket(gpa frame)
+{
+    return (uint32_t)(frame >> 12) % BUCKETS;
+}
+
+/* -- Jump cache -------------------------------------------------------------------------------------- */
+
+static inline void jc_drop(struct jc_entry *e)
+{
+    atomic_store_explicit(&e->key, JC_EMPTY, memory_order_relaxed);
+}
+
+static void jc_clear_mode(struct vcpu *v, unsigned mode)
+{
+    for (unsigned i = 0; i < JC_ENTRIES; i++)
+        jc_drop(&v->jc[mode][i]);
+}
+
+void jc_clear(struct vcpu *v)
+{
+    for (unsigned mode = 0; mode < MMU_MODES; mode++)
+        jc_clear_mode(v, mode);
+}
+
+static void jc_clear_page(struct vcpu *v, unsigned mode, gva page)
+{
+    for (unsigned i = 0; i < GUEST_PAGE_SIZE / 2; i++) {
+        struct jc_entry *e = &v->jc[mode][((page >> 1) + i) % JC_ENTRIES];
+        if ((atomic_load_explicit(&e->key, memory_order_relaxed) & GUEST_PAGE_MASK) == page)
+            jc_drop(e);
+    }
+}
+
+/* -- Entries ------------------------------------------------------------------------------------------- */
+
+static void count_size(struct softmmu *m, const struct tlb_entry *e, int by)
+{
+    if (e->shift > 20)
+        m->huge += (uint32_t)by;
+    else if (e->shift > 12)
+        m->large[e->page >> 20] = (uint16_t)(m->large[e->page >> 20] + by);
+}
+
+static void unlink_frame(struct pool *p, struct tlb_entry *e)
+{
+    uint32_t id = (uint32_t)(e - p->e) + 1;
+    uint32_t *at = &p->by_frame[frame_bucket(e->canon)];
+    while (*at != id) {
+        CHECK(*at, "store entry of page %#x not in its frame's list", e->page);
+        at = &p->e[*at - 1].fnext;
+    }
+    *at = e->fnext;
+}
+
+/* Take e out of the flat tables; of the frame's list too unless the caller empties all lists. */
+static void unfill(struct vcpu *v, struct pool *p, struct tlb_entry *e, bool lists)
+{
+    uint32_t vp = e->page >> 12;
+    if (e->filled & IN_LOAD)
+        v->flat.load[e->mode][vp] = 0;
+    if (e->filled & IN_STORE) {
+        v->flat.store[e->mode][vp] = 0;
+        if (lists)
+            unlink_frame(p, e);
+        else
+            p->by_frame[frame_bucket(e->canon)] = 0;
+    }
+    if (e->filled & IN_EXEC)
+        v->flat.exec[e->mode][vp] = 0;
+    v->counters[CNT_TLB_FLUSHED_ENTRIES] += (unsigned)__builtin_popcount(e->filled);
+    e->filled = 0;
+}
+
+static void remove_entry(struct vcpu *v, struct pool *p, struct tlb_entry *e)
+{
+    uint32_t id = (uint32_t)(e - p->e) + 1;
+    uint32_t *at = &p->by_page[page_bucket(e->page, e->mode)];
+    while (*at != id) {
+        CHECK(*at, "page %#x not in its list", e->page);
+        at = &p->e[*at - 1].next;
+    }
+    *at = e->next;
+    if (e->filled & IN_EXEC)
+        jc_clear_page(v, e->mode, e->page);
+    unfill(v, p, e, true);
+    count_size(of(v), e, -1);
+    e->live = false;
+    e->next = p->free;
+    p->free = id;
+    p->nfree++;
+}
+
+static struct tlb_entry *find_in(struct pool *p, gva page, unsigned mode)
+{
+    for (uint32_t id = p->by_page[page_bucket(page, mode)]; id; id = p->e[id - 1].next) {
+        struct tlb_entry *e = &p->e[id - 1];
+        if (e->page == page && e->mode == mode)
+            return e;
+    }
+    return NULL;
+}
+
+static void flush_pool(struct vcpu *v, struct pool *p)
+{
+    bool exec[MMU_MODES] = {false, false};
+    for (uint32_t i = 0; i < p->n; i++) {
+        struct tlb_entry *e = &p->e[i];
+        if (!e->live)
+            continue;
+        if (e->filled & IN_EXEC)
+            exec[e->mode] = true;
+        p->by_page[page_bucket(e->page, e->mode)] = 0;
+        unfill(v, p, e, false);
+        count_size(of(v), e, -1);
+        e->live = false;
+    }
+    p->n = p->free = p->nfree = 0;
+    for (unsigned mode = 0; mode < MMU_MODES; mode++) {
+        if (exec[mode])
+            jc_clear_mode(v, mode);
+    }
+}
+
+static struct tlb_entry *new_entry(struct vcpu *v, struct pool *p)
+{
+    if (p->free) {
+        struct tlb_entry *e = &p->e[p->free - 1];
+        p->free = e->next;
+        p->nfree--;
+        return e;
+    }
+    if (p->n == MAX_ENTRIES)
+        flush_pool(v, p);
+    return &p->e[p->n++];
+}
+
+static inline bool allows(const struct tlb_entry *e, enum access acc)
+{
+    return acc == ACC_LOAD ? e->read : acc == ACC_STORE ? e->write : e->exec;
+}
+
+struct tlb_entry *tlb_try(struct vcpu *v, gva va, enum access acc, unsigned mode, uint32_t *fsr)
+{
+    struct softmmu *m = of(v);
+    gva page = va & GUEST_PAGE_MASK;
+    struct pool *in = NULL;
+    struct tlb_entry *e = NULL;
+    for (unsigned i = 0; i < POOLS && !e; i++) {
+        in = &m->pool[i];
+        e = find_in(in, page, mode);
+    }
+    if (e && allows(e, acc))
+        return e;
+
+    /* No entry, or one that says no: walk. The tables may allow by now what they did not when the entry was made. */
+    struct walk_result w;
+    count(v, PAGE_WALKS);
+    if (!arm_translate(v, va, acc, mode, &w)) {
+        *fsr = w.fsr;
+        return NULL;
+    }
+    if (e)
+        remove_entry(v, in, e);
+    struct pool *p = &m->pool[w.global ? GLOBAL : LOCAL];
+    e = new_entry(v, p);
+    gpa canon = 0, frame = w.pa & ~(gpa)(GUEST_PAGE_SIZE - 1);
+    uint8_t *host = mem_ram_ptr(frame, &canon);
+    *e = (struct tlb_entry){.page = page,
+                            .mode = (uint8_t)mode,
+                            .shift = w.page_shift,
+                            .domain = w.domain,
+                            .live = true,
+                            .read = w.read,
+                            .write = w.write,
+                            .exec = w.exec,
+                            .device = w.device,
+                            .pa = frame,
+                            .canon = canon,
+                            .host = host};
+    uint32_t *head = &p->by_page[page_bucket(page, mode)];
+    e->next = *head;
+    *head = (uint32_t)(e - p->e) + 1;
+    count_size(m, e, +1);
+    return e;
+}
+
+struct tlb_entry *tlb_translate(struct vcpu *v, gva va, enum access acc, unsigned mode)
+{
+    uint32_t fsr = 0;
+    struct tlb_entry *e = tlb_try(v, va, acc, mode, &fsr);
+    if (LIKELY(e != NULL))
+        return e;
+    if (acc == ACC_FETCH)
+        arm_prefetch_abort(v, va, fsr);
+    arm_data_abort(v, va, acc == ACC_STORE, fsr);
+}
+
+void tlb_reserve(struct vcpu *v, unsigned n)
+{
+    for (unsigned i = 0; i < POOLS; i++) {
+        struct pool *p = &of(v)->pool[i];
+        if (MAX_ENTRIES - p->n + p->nfree < n)
+            flush_pool(v, p);
+    }
+}
+
+void tlb_fill(struct vcpu *v, struct tlb_entry *e, unsigned in)
+{
+    if (e->filled & in)
+        return;
+    struct softmmu *m = of(v);
+    uint32_t vp = e->page >> 12;
+    uint64_t diff = (uint64_t)(uintptr_t)e->host - e->page;
+    if (in == IN_LOAD) {
+        v->flat.load[e->mode][vp] = diff;
+    } else if (in == IN_STORE) {
+        bool global = e >= m->pool[GLOBAL].e && e < m->pool[GLOBAL].e + MAX_ENTRIES;
+        struct pool *p = &m->pool[global ? GLOBAL : LOCAL];
+        uint32_t *head = &p->by_frame[frame_bucket(e->canon)];
+        e->fnext = *head;
+        *head = (uint32_t)(e - p->e) + 1;
+        v->flat.store[e->mode][vp] = diff;
+    } else {
+        v->flat.exec[e->mode][vp] = (uint32_t)(e->canon >> GUEST_PAGE_BITS) << 1 | 1;
+    }
+    e->filled |= (uint8_t)in;
+    count(v, TLB_FILLS);
+}
+
+void tlb_drop_frame(struct vcpu *v, gpa frame)
+{
+    for (unsigned i = 0; i < POOLS; i++) {
+        struct pool *p = &of(v)->pool[i];
+        uint32_t *at = &p->by_frame[frame_bucket(frame)];
+        while (*at) {
+            struct tlb_entry *e = &p->e[*at - 1];
+            if (e->canon != frame) {
+                at = &e->fnext;
+                continue;
+            }
+            *at = e->fnext;
+            v->flat.store[e->mode][e->page >> 12] = 0;
+            e->filled &= (uint8_t)~IN_STORE;
+            count(v, TLB_FLUSHED_ENTRIES);
+        }
+    }
+}
+
+/* -- Maintenance --------------------------------------------------------------------------------------- */
+
+void softmmu_flush_all(struct vcpu *v)
+{
+    count(v, TLB_FLUSHES);
+    for (unsigned i = 0; i < POOLS; i++)
+        flush_pool(v, &of(v)->pool[i]);
+}
+
+void softmmu_flush_nonglobal(struct vcpu *v)
+{
+    count(v, TLB_FLUSHES);
+    flush_pool(v, &of(v)->pool[LOCAL]);
+}
+
+void softmmu_flush_page(struct vcpu *v, gva va)
+{
+    struct softmmu *m = of(v);
+    gva page = va & GUEST_PAGE_MASK;
+    bool sweep = m->large[va >> 20] || m->huge;
+    count(v, TLB_FLUSHES);
+    for (unsigned i = 0; i < POOLS; i++) {
+        struct pool *p = &m->pool[i];
+        for (unsigned mode = 0; mode < MMU_MODES; mode++) {
+            struct tlb_entry *e = find_in(p, page, mode);
+            if (e)
+                remove_entry(v, p, e);
+        }
+        for (uint32_t n = 0; sweep && n < p->n; n++) {
+            struct tlb_entry *e = &p->e[n];
+            if (e->live && e->shift > 12 && !((e->page ^ va) >> e->shift))
+                remove_entry(v, p, e);
+        }
+    }
+}
+
+void softmmu_flush_domains(struct vcpu *v, uint32_t domains)
+{
+    count(v, TLB_FLUSHES);
+    for (unsigned i = 0; i < POOLS; i++) {
+        struct pool *p = &of(v)->pool[i];
+        for (uint32_t n = 0; n < p->n; n++) {
+            if (p->e[n].live && bit(domains, p->e[n].domain))
+                remove_entry(v, p, &p->e[n]);
+        }
+    }
+}
+
+/* -- Life ---------------------------------------------------------------------------------------------- */
+
+bool softmmu_init(struct vcpu *v, struct error *e)
+{
+    size_t bytes = MAX_ENTRIES * sizeof(struct tlb_entry);
+    struct softmmu *m = mmap(NULL, sizeof(*m) + POOLS * bytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (m == MAP_FAILED) {
+        error_set(e, 1, "the host has no memory for the TLB of vCPU %u", v->index);
+        return false;
+    }
+    for (unsigned i = 0; i < POOLS; i++)
+        m->pool[i].e = (struct tlb_entry *)(void *)((char *)(m + 1) + i * bytes);
+    v->tlb = m;
+    jc_clear(v);
+    return true;
+}
+
+void softmmu_free(struct vcpu *v)
+{
+    if (v->tlb)
+        munmap(v->tlb, sizeof(struct softmmu) + POOLS * MAX_ENTRIES * sizeof(struct tlb_entry));
+    v->tlb = NULL;
+}
+
+const char *tlb_verify(struct vcpu *v)
+{
+    struct softmmu *m = of(v);
+    uint32_t words[3] = {0}, entries[3] = {0}, huge = 0;
+    for (unsigned mode = 0; mode < MMU_MODES; mode++) {
+        for (uint32_t vp = 0; vp < VPAGES; vp++) {
+            words[0] += !!v->flat.load[mode][vp];
+            words[1] += !!v->flat.store[mode][vp];
+            words[2] += !!v->flat.exec[mode][vp];
+        }
+    }
+    for (unsigned i = 0; i < POOLS; i++) {
+        struct pool *p = &m->pool[i];
+        uint32_t live = 0, in_frames = 0, stores = 0;
+        for (uint32_t n = 0; n < p->n; n++) {
+            struct tlb_entry *e = &p->e[n];
+            if (!e->live)
+                continue;
+            live++;
+            if (find_in(p, e->page, e->mode) != e)
+                return "an entry is not found by its page";
+            uint64_t diff = (uint64_t)(uintptr_t)e->host - e->page;
+            if ((e->filled & IN_LOAD) && v->flat.load[e->mode][e->page >> 12] != diff)
+                return "a load entry differs";
+            if ((e->filled & IN_STORE) && v->flat.store[e->mode][e->page >> 12] != diff)
+                return "a store entry differs";
+            for (unsigned k = 0; k < 3; k++)
+                entries[k] += (e->filled >> k) & 1;
+            stores += (e->filled & IN_STORE) != 0;
+            huge += e->shift > 20;
+        }
+        for (unsigned b = 0; b < BUCKETS; b++) {
+            for (uint32_t id = p->by_frame[b]; id; id = p->e[id - 1].fnext)
+                in_frames++;
+        }
+        if (in_frames != stores)
+            return "frame lists and store entries differ";
+        if (live + p->nfree != p->n)
+            return "the free list differs";
+    }
+    if (huge != m->huge)
+        return "the count of huge mappings differs";
+    return memcmp(words, entries, sizeof(words)) ? "flat tables and entries differ" : NULL;
+}
