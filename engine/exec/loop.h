@@ -7,6 +7,7 @@
  *   before_find   what the scheme must see before the search, as the search may translate and so flush;
  *                 may clear x->last
  *   may_chain     after the search: may x->last be patched to jump to the block found?
+ *   found         what the scheme remembers about the block found, for the next pass
  */
 #ifndef ENGINE_EXEC_LOOP_H
 #define ENGINE_EXEC_LOOP_H
@@ -17,6 +18,7 @@
 
 typedef void (*loop_before_find)(struct vcpu *v, struct exec_state *x);
 typedef bool (*loop_may_chain)(struct vcpu *v, struct exec_state *x);
+typedef void (*loop_found)(struct vcpu *v, struct exec_state *x);
 
 ALWAYS_INLINE struct tb *exec_find(struct vcpu *v, struct exec_state *x)
 {
@@ -39,7 +41,7 @@ ALWAYS_INLINE struct tb_exit *exec_enter(struct vcpu *v, struct tb *tb)
     return x64_enter(v, tb->entry_main);
 }
 
-ALWAYS_INLINE bool exec_loop(struct vcpu *v, loop_before_find before_find, loop_may_chain may_chain)
+ALWAYS_INLINE bool exec_loop(struct vcpu *v, loop_before_find before_find, loop_may_chain may_chain, loop_found found)
 {
     struct exec_state *x = exec_state(v);
     for (;;) {
@@ -57,6 +59,7 @@ ALWAYS_INLINE bool exec_loop(struct vcpu *v, loop_before_find before_find, loop_
                 count(v, TB_CHAIN_REFUSED);
             x->last = NULL;
         }
+        found(v, x);
         count(v, TB_ENTERED);
         x->last = exec_enter(v, tb);
         v->thumb = v->r[15] & 1;
