@@ -60,6 +60,9 @@ uint64_t exec_bounded(struct vcpu *v, uint64_t n);
  * `insns` instructions, unpublished. SAFEPOINT, no block held but x->last. */
 struct tb *exec_translate(struct vcpu *v, struct tb_key key, const uint8_t *host, unsigned insns, bool bounded);
 
+/* Own thread, SAFEPOINT: the read section is about to be broken; x->last and the like are gone. */
+void exec_blocks_lost(struct vcpu *v);
+
 /* The throw-away block has run. */
 void exec_forget_bounded(struct tb *tb);
 

@@ -25,9 +25,9 @@ bool exec_init_vcpu(struct vcpu *v, struct error *e)
     return true;
 }
 
-/* Pointers to blocks do not survive: x->last goes. */
-static void lose_blocks(struct exec_state *x)
+void exec_blocks_lost(struct vcpu *v)
 {
+    struct exec_state *x = exec_state(v);
     x->last = NULL;
     x->sections++;
 }
@@ -37,12 +37,12 @@ bool exec_safepoint(struct vcpu *v)
     struct exec_state *x = exec_state(v);
     uint32_t poll = atomic_load_explicit(&v->poll, memory_order_relaxed);
     if (poll & POLL_FLUSH) {
-        lose_blocks(x);
+        exec_blocks_lost(v);
         rcu_safepoint(v);
     }
     if ((poll & ~(uint32_t)POLL_FLUSH) || vcpu_thread(v)->sleep) {
         if (vcpu_thread(v)->sleep)
-            lose_blocks(x); /* asleep it is offline: see sync/rcu.h */
+            exec_blocks_lost(v); /* asleep it is offline: see sync/rcu.h */
         if (!sync_safepoint(v))
             return false;
         chaos_safepoint(v);
@@ -108,7 +108,7 @@ struct tb_exit *exec_enter_interp(struct vcpu *v, struct tb *tb)
 static bool bounded_once(struct vcpu *v)
 {
     struct exec_state *x = exec_state(v);
-    lose_blocks(x);
+    exec_blocks_lost(v);
     if (sync_wanted(v) || atomic_load_explicit(&v->lines, memory_order_relaxed))
         if (!exec_safepoint(v))
             return false;

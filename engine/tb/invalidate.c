@@ -86,6 +86,15 @@ void tb_free_later(struct tb *tb)
     tb_lifetime->retire(tb);
 }
 
+void tb_retire(const struct pages_locked *w, struct tb *tb)
+{
+    if (!tb_mark_dead(tb))
+        return;
+    tb_unhook(w, tb);
+    tb_unchain(tb);
+    tb_free_later(tb);
+}
+
 /* -- One ------------------------------------------------------------------------------------------------------------------------- */
 
 void tb_invalidate(const struct pages_locked *w, struct tb *tb)

@@ -127,6 +127,7 @@ bool tb_mark_dead(struct tb *tb);   /* false: it was dead */
 void tb_unhook(const struct pages_locked *w, struct tb *tb); /* from the index, the frame lists, every jump cache */
 void tb_unchain(struct tb *tb);     /* incoming and outgoing jumps */
 void tb_free_later(struct tb *tb);  /* hand its memory to the lifetime scheme */
+void tb_retire(const struct pages_locked *w, struct tb *tb); /* all four in their usual order */
 
 /* Kill one block by the invalidation scheme's retire(). */
 void tb_invalidate(const struct pages_locked *w, struct tb *tb);

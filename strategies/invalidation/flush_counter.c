@@ -44,15 +44,6 @@ static void cpu_exec(struct vcpu *v)
     exec_run(v, loop);
 }
 
-static void retire(const struct pages_locked *w, struct tb *tb)
-{
-    if (!tb_mark_dead(tb))
-        return;
-    tb_unhook(w, tb);
-    tb_unchain(tb);
-    tb_free_later(tb);
-}
-
 static void flush(void (*for_each)(void (*fn)(struct tb *tb)))
 {
     (void)for_each;
@@ -67,6 +58,6 @@ const struct invalidation_ops invalidation_flush_counter = {
              .gives = GIVES(PARTIAL)},
     .cpu_exec = cpu_exec,
     .cpu_exec_bounded = exec_bounded,
-    .retire = retire,
+    .retire = tb_retire,
     .flush = flush,
 };

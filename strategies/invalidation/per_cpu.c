@@ -9,8 +9,6 @@
  *     and the patch that follows it are one such stretch.
  * Cost: two tests of a line that is the vCPU's own.
  */
-#include <stdlib.h>
-
 #include "engine/exec/loop.h"
 #include "strategies/invalidation/invalidation.h"
 
@@ -52,15 +50,6 @@ static void cpu_exec(struct vcpu *v)
     exec_run(v, loop);
 }
 
-static void retire(const struct pages_locked *w, struct tb *tb)
-{
-    if (!tb_mark_dead(tb))
-        return;
-    tb_unhook(w, tb);
-    tb_unchain(tb);
-    tb_free_later(tb);
-}
-
 static void flush(void (*for_each)(void (*fn)(struct tb *tb)))
 {
     (void)for_each;
@@ -76,6 +65,6 @@ const struct invalidation_ops invalidation_per_cpu = {
              .gives = GIVES(PARTIAL)},
     .cpu_exec = cpu_exec,
     .cpu_exec_bounded = exec_bounded,
-    .retire = retire,
+    .retire = tb_retire,
     .flush = flush,
 };

@@ -39,15 +39,6 @@ static void cpu_exec(struct vcpu *v)
     exec_run(v, loop);
 }
 
-static void retire(const struct pages_locked *w, struct tb *tb)
-{
-    if (!tb_mark_dead(tb))
-        return;
-    tb_unhook(w, tb);
-    tb_unchain(tb);
-    tb_free_later(tb);
-}
-
 static void mark(struct tb *tb)
 {
     atomic_store_explicit(&tb->dead, true, memory_order_relaxed); /* B2 */
@@ -66,6 +57,6 @@ const struct invalidation_ops invalidation_per_tb = {
              .gives = GIVES(PARTIAL) | GIVES(NO_HOT_COST)},
     .cpu_exec = cpu_exec,
     .cpu_exec_bounded = exec_bounded,
-    .retire = retire,
+    .retire = tb_retire,
     .flush = flush,
 };

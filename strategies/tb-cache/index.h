@@ -1,0 +1,27 @@
+/*
+ * index.h — one lock-free index of blocks (liburcu's cds_lfht), for the schemes to own one or many
+ *
+ * Look-ups run in the caller's read section. The table does not resize: a resize waits for grace periods in a thread of
+ * liburcu's own, and vCPUs announce quiescent states only when the engine asks (sync/rcu.h).
+ */
+#ifndef STRATEGIES_TB_CACHE_INDEX_H
+#define STRATEGIES_TB_CACHE_INDEX_H
+
+#include "engine/tb/tb.h"
+
+struct cds_lfht;
+struct tb_index {
+    struct cds_lfht *table;
+};
+
+bool tb_index_init(struct tb_index *x, unsigned bucket_bits, struct error *e);
+void tb_index_free(struct tb_index *x);
+struct tb *tb_index_find(const struct tb_index *x, const struct tb_key *key);
+/* Returns tb, or the equal block that was there first. */
+struct tb *tb_index_insert(struct tb_index *x, struct tb *tb);
+void tb_index_remove(struct tb_index *x, struct tb *tb);
+/* QUIESCED. */
+void tb_index_for_each(struct tb_index *x, void (*fn)(struct tb *tb));
+void tb_index_drop_all(struct tb_index *x);
+
+#endif
