@@ -111,6 +111,15 @@ def flatten_stats(stats: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+def portable(value: Any) -> Any:
+    """The same without absolute paths: a record tells what ran, not where it lay."""
+    if isinstance(value, dict):
+        return {key: portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [portable(item) for item in value]
+    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
+
+
 def counter_help(stats: dict[str, Any]) -> dict[str, str]:
     rows = stats.get("counters", {}).items()
     return {
@@ -146,7 +155,11 @@ class Finished:
 
 
 def _drain(stream: Any, into: list[bytes]) -> threading.Thread:
-    thread = threading.Thread(target=lambda: into.append(stream.read()), daemon=True)
+    def read() -> None:
+        with stream:
+            into.append(stream.read())
+
+    thread = threading.Thread(target=read, daemon=True)
     thread.start()
     return thread
 
@@ -168,6 +181,7 @@ def start_and_wait(args: list[str], timeout_s: float) -> Finished:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            env={**os.environ, "QEMU_AUDIO_DRV": "none"},  # else QEMU looks for a sound card
         )
     except OSError as error:
         raise BenchError(f"cannot start {args[0]}: {error.strerror}") from error
@@ -279,7 +293,7 @@ def measure(setup: Setup, run: Run) -> tuple[dict[str, Any], dict[str, str]]:
             "load_1min": load,
             "threads": done.threads,
         },
-        **flatten_stats(stats),
+        **portable(flatten_stats(stats)),
     }
     if verdict != "pass":
         record["output"] = done.output[-OUTPUT_KEPT:]

@@ -7,12 +7,14 @@ import re
 from typing import Any
 
 from analysis import Result, Row
-from plan import ENGINE_AXIS, PROGRAM, Cell
+from plan import ENGINE_AXIS, PROGRAM, Cell, Metric
 from plotting import AA_HUE, CURVE, DOTS, MAX_HUES, Figure, Panel, Series
 from stats import Interval
 
+# How a unit of the runs is drawn: the unit on the axis, and what the values are multiplied by.
+AXIS_UNITS = {"ns": ("s", 1e-9), "us": ("s", 1e-6), "1/s": ("", 1.0), "1": ("", 1.0)}
 DODGE = 0.74  # share of a line's height that its series spread over
-CURVE_DODGE = 0.05
+CURVE_DODGE = 0.08
 
 
 def slug(text: str) -> str:
@@ -31,12 +33,20 @@ def panel_title(count: int, crowd: dict[int, str]) -> str:
     return vcpus_text(count) + (f" ({crowd[count]})" if crowd.get(count) else "")
 
 
+def axis_unit(unit: str) -> tuple[str, float]:
+    return AXIS_UNITS.get(unit, (unit, 1.0))
+
+
+def times(interval: Interval, factor: float) -> Interval:
+    return Interval(interval.value * factor, interval.low * factor, interval.high * factor)
+
+
 def _scaled(row: Row, base: float) -> tuple[Interval, list[float]]:
     values = [value / base for value in row.values]
     if row.versus and not math.isnan(row.versus.ratio.value):
         return row.versus.ratio, values
     assert row.median
-    return Interval(*(v / base for v in (row.median.value, row.median.low, row.median.high))), values
+    return times(row.median, 1 / base), values
 
 
 def dots(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
@@ -91,6 +101,11 @@ def dots(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
     )
 
 
+def _axis_label(metric: Metric) -> str:
+    name = metric.label or metric.key.split(".")[-1]
+    return f"{name} per second" if metric.unit == "1/s" else name
+
+
 def curve(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
     """The metric itself over a swept parameter; a column a vCPU count, a row a set of fixed options."""
     experiment = result.experiment
@@ -102,6 +117,7 @@ def curve(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
     metric = experiment.metric
     panels = []
     log = experiment.plot.get("log", False)
+    unit, factor = axis_unit(metric.unit)
     for group, options in enumerate(fixed):
         for count in counts:
             made = []
@@ -112,13 +128,13 @@ def curve(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
                     row = result.of(cell, variant)
                     if (cell.vcpus, cell.fixed) == (count, options) and row and row.median:
                         place = steps.index(cell.param(x)) + offset
-                        series.medians.append((place, row.median))
-                        series.raw += [(place, value) for value in row.values]
+                        series.medians.append((place, times(row.median, factor)))
+                        series.raw += [(place, value * factor) for value in row.values]
                 made.append(series)
             title = panel_title(count, crowd)
             name = names.get(" ".join(options), " ".join(options))
             title = f"{title}, {name}" if name else title
-            panels.append(Panel(title, made, group, log, zero=True))
+            panels.append(Panel(title, made, group, log, zero=True, unit=unit))
     return Figure(
         name=slug(experiment.name),
         template=CURVE,
@@ -127,7 +143,7 @@ def curve(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
         f"{metric.better} is better.",
         panels=panels,
         columns=len(counts),
-        value_label=[f"{metric.label or metric.key.split('.')[-1]} ({metric.unit})"] * len(fixed),
+        value_label=[_axis_label(metric)] * len(fixed),
         free_label=experiment.plot.get("x_label", x),
         tics=[f"{step:g}" for step in steps],
         legend=[(v, 1 + i % MAX_HUES) for i, v in enumerate(experiment.variants)],

@@ -76,16 +76,21 @@ def _run(
         raise type(error)(f"{error}{hint}") from error
 
 
+def _print_tables(results: list[report.Result], crowd: dict[int, str]) -> None:
+    for result in results:
+        print(f"\n{result.experiment.name}: {result.experiment.question}\n")
+        print("\n".join(report.short_table(result, crowd)))
+
+
 def _finish(plan: session.Plan, outcome: session.Outcome, paper: papers.Paper | None) -> int:
     folder, manifest = outcome.folder, outcome.manifest
     closing: list[str] = []
-    judged_lines: list[str] = []
+    judged: list[claims.Judged] = []
     extra = []
     if paper:
         runs = record.read_runs(folder)
         judged = paper.judge(plan.experiments, runs, manifest["seed"])
         closing = claims.sentences(judged)
-        judged_lines = papers.claims_table(judged)
         extra = paper.figures(plan.experiments, runs, manifest)
     results = report.write(
         folder,
@@ -93,13 +98,14 @@ def _finish(plan: session.Plan, outcome: session.Outcome, paper: papers.Paper | 
         plan.experiments,
         outcome.planned,
         figures_first=extra,
-        claims_table=judged_lines,
+        claims_table=papers.claims_table(judged),
         closing=closing,
     )
-    crowd = report.crowd_of(manifest)
-    for result in results:
-        print(f"\n{result.experiment.name}: {result.experiment.question}\n")
-        print("\n".join(report.short_table(result, crowd)))
+    if paper:
+        print("\n".join(["", f"{paper.title} ({paper.year}): {paper.question}", ""]))
+        print("\n".join(papers.verdict_table(judged)))
+    else:
+        _print_tables(results, report.crowd_of(manifest))
     failed = sum(len(row.failures) for result in results for row in result.rows)
     if failed:
         print(f"\n{failed} runs failed their self-check; they enter no statistic (see report.md).")

@@ -89,7 +89,15 @@ def find(name: str) -> Paper:
     raise unknown("paper", name, [paper.name for paper in all_papers()])
 
 
+def verdict_table(judged: list[claims.Judged]) -> list[str]:
+    """What the terminal shows."""
+    return report.table(["", "claim", "verdict"], [[j.claim.id, j.claim.short, j.verdict] for j in judged])
+
+
 def claims_table(judged: list[claims.Judged]) -> list[str]:
+    """What the report shows: the claims, their tests, and the numbers behind each verdict."""
+    if not judged:
+        return []
     lines = ["## The claims", ""]
     rows = [[j.claim.id, j.claim.claim, j.claim.source, j.claim.test, j.verdict] for j in judged]
     lines += report.table(["", "claim", "source", "test", "verdict"], rows)

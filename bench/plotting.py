@@ -51,6 +51,7 @@ class Panel:
     group: int = 0
     log: bool = False
     zero: bool = False  # a linear value axis begins at zero
+    unit: str = ""  # of the values, such as "s"; its prefix is chosen for each tic
 
 
 @dataclass
@@ -133,6 +134,46 @@ def _ratio_tics(low: float, high: float) -> list[float]:
     return [tic for tic in candidates if low <= tic <= high]
 
 
+def si_text(value: float, unit: str) -> str:
+    """A tic's label: 20 µs, 3 M/s, 100."""
+    if value == 0:
+        return "0"
+    power = math.floor(math.log10(abs(value)) / 3 + 1e-9)
+    power = max(-3, min(3, power))
+    prefix = ("n", "µ", "m", "", "k", "M", "G")[power + 3]
+    return f"{value / 1000.0**power:g} {prefix}{unit}".rstrip()
+
+
+def _log_tics(low: float, high: float) -> list[float]:
+    """Powers of ten, with steps between them where the range is narrow."""
+    wide = high / low
+    steps = (1.0,) if wide > 1000 else (1.0, 2.0, 5.0) if wide > 4 else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    tics = [m * 10.0**e for e in range(first, last + 1) for m in steps]
+    shown = [tic for tic in tics if low <= tic <= high]
+    return shown if len(shown) > 2 else _linear_tics(low, high)
+
+
+def _linear_tics(low: float, high: float) -> list[float]:
+    """About five round steps."""
+    rough = (high - low) / 5
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = min((m * size for m in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - rough))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def _value_tics(panel: Panel, bounds: tuple[float, float], labelled: bool) -> str:
+    tics = (_log_tics if panel.log else _linear_tics)(*bounds)
+    texts = [si_text(tic, panel.unit) if labelled else "" for tic in tics]
+    return "(" + ", ".join(f"{quoted(t)} {v:.9g}" for t, v in zip(texts, tics, strict=True)) + ")"
+
+
+def _all_tics(figure: Figure, ranges: list[tuple[float, float]], labelled: bool) -> list[str]:
+    panels = zip(figure.panels, ranges, strict=True)
+    return [quoted(_value_tics(panel, bounds, labelled)) for panel, bounds in panels]
+
+
 def _script(figure: Figure, width: int, height: int, left: float, title: list[str]) -> str:
     series = figure.panels[0].series
     rows = len(figure.panels) // figure.columns
@@ -157,7 +198,6 @@ def _script(figure: Figure, width: int, height: int, left: float, title: list[st
         f"BLANKS = {quoted(blanks)}",
         f"VTICS = {quoted('(' + ', '.join(f'{t:g}' for t in _ratio_tics(*ranges[0])) + ')')}",
         f"RAWSHIFT = {0.3 / max(2, len(series)):.3f}",
-        f"VFORMAT = {quoted('%.0s%c')}",
         _array("PANEL", [quoted(panel.title) for panel in figure.panels]),
         _array("YLABEL", [quoted(text) for text in figure.value_label]),
         _array("HUE", [str(s.hue) for s in series]),
@@ -167,6 +207,8 @@ def _script(figure: Figure, width: int, height: int, left: float, title: list[st
         _array("LEGENDX", [f"{place:.0f}" for place in places]),
         _array("REFS", [f"{ref:g}" for ref in figure.refs] or ["NaN"]),
         _array("LOGV", [str(int(panel.log)) for panel in figure.panels]),
+        _array("YTICS", _all_tics(figure, ranges, True)),
+        _array("YBLANK", _all_tics(figure, ranges, False)),
         _array("LO", [f"{low:.9g}" for low, _ in ranges]),
         _array("HI", [f"{high:.9g}" for _, high in ranges]),
     ]

@@ -59,10 +59,10 @@ def p_text(p: float | None) -> str:
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
     """A Markdown table, padded so that it also reads well as text."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    widths = [max(3, *(len(row[i]) for row in [head, *rows])) for i in range(len(head))]
     lines = [" | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
              for row in [head, *rows]]  # fmt: skip
-    rule = " | ".join("-" * max(3, w) for w in widths)
+    rule = " | ".join("-" * w for w in widths)
     return [f"| {line} |" for line in [lines[0], rule, *lines[1:]]]
 
 
@@ -317,6 +317,10 @@ def write(
     return results
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def _drawn(figure: plotting.Figure, folder: Path) -> list[str]:
     """Draw a figure and return the lines that show it; a failure is told and costs only the figure."""
     try:
@@ -341,7 +345,7 @@ def _section(
         "",
         f"## {experiment.name}",
         "",
-        f"{experiment.question} Metric, chosen beforehand: `{metric.key}{over}` in {metric.unit}, "
+        f"{_sentence(experiment.question)} Metric, chosen beforehand: `{metric.key}{over}` in {metric.unit}, "
         f"{metric.better} is better; baseline `{experiment.baseline}`.",
     ]
     if experiment.plot.get("kind") != "none" and any(row.values for row in result.rows):

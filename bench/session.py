@@ -103,7 +103,8 @@ def resolve(suite: Suite, setup: execute.Setup) -> Plan:
             if key not in configs and key not in refused:
                 try:
                     image = execute.image_of(setup, cell)
-                    configs[key] = resolved_config(setup.binary, ["run", *options], image)
+                    config = resolved_config(setup.binary, ["run", *options], image)
+                    configs[key] = execute.portable(config)
                 except BenchError as error:
                     refused[key] = str(error)
             if key in refused:

@@ -32,7 +32,8 @@ do for [format in "svg png"] {
             set yrange [LO[p]:HI[p]]
             if (LOGV[p]) { set logscale y 10 }
             set xtics @TICS
-            if (c == 1) { set format y VFORMAT; set ylabel YLABEL[r] font font . ",11" textcolor rgb "#404040" } else { set format y ""; unset ylabel }
+            eval "set ytics " . (c == 1 ? YTICS[p] : YBLANK[p])
+            if (c == 1) { set ylabel YLABEL[r] font font . ",11" textcolor rgb "#404040" } else { unset ylabel }
             if (r == NR) { set xlabel XLABEL font font . ",11" textcolor rgb "#404040" } else { unset xlabel }
             set title PANEL[p] font font . " Bold,12" textcolor rgb "#303030" offset 0, -0.4
             plot for [s = 1:NS] DATA index block(p, s) + 1 using 1:2 with points pt 7 ps 0.36 lc rgb faded(HUE[s]), \

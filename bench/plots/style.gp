@@ -10,6 +10,7 @@
 #   LEGEND[]       legend texts, at LEGENDX[]          LHUE[]    their colour
 #   HUE[], DASH[]  colour and dash of each series      XLABEL, TICS      text and tics of the free axis
 #   LO[], HI[]     range of a panel's value axis       LOGV[]    1: that axis is logarithmic
+#   YTICS[], YBLANK[]  tics of each panel's value axis, with and without labels
 #   HEAD           height of title, note and legend    VTICS     tics of the ratio axis (dots.gp)
 #   LEFT           room for the labels (dots.gp)       RAWSHIFT  how far runs lie below their median (dots.gp)
 #

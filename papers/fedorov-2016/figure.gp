@@ -41,7 +41,8 @@ do for [format in "svg png"] {
         set yrange [LO[p]:HI[p]]
         if (LOGV[p]) { set logscale y 10 } else { unset logscale y }
         if (right) { set xtics @TICS2; set xrange [-0.4:NSTEPS2 - 0.6] } else { set xtics @TICS; set xrange [-0.4:NSTEPS - 0.6] }
-        if (c == 0) { set format y (right ? "%.0s%c" : "%.1s%c"); set ylabel (right ? YLABEL[2] : YLABEL[1]) font font . ",10" textcolor rgb "#404040" } else { set format y ""; unset ylabel }
+        eval "set ytics " . (c == 0 ? YTICS[p] : YBLANK[p])
+        if (c == 0) { set ylabel (right ? YLABEL[2] : YLABEL[1]) font font . ",10" textcolor rgb "#404040" } else { unset ylabel }
         if (r == rows - 1) { set xlabel (right ? XLABEL2 : XLABEL) font font . ",11" textcolor rgb "#404040" } else { unset xlabel }
         set title PANEL[p] font font . " Bold,11" textcolor rgb "#303030" offset 0, -0.5
         plot for [s = 1:NS] DATA index block(p, s) + 1 using 1:2 with points pt 7 ps 0.34 lc rgb faded(HUE[s]), \

@@ -1,4 +1,4 @@
-"""figure.py - the figure of fedorov-2016: passes of the loop on the left, latencies on the right."""
+"""figure.py - the figure of fedorov-2016: blocks through the loop on the left, latencies on the right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import stats
 from analysis import values_of
-from figures import CURVE_DODGE, panel_title
+from figures import CURVE_DODGE, axis_unit, panel_title, times
 from plan import Cell, Experiment, Metric
 from plotting import Figure, Panel, Series, quoted, tics_text
 
@@ -37,8 +37,9 @@ class Source:
             if values:
                 place = self.steps.index(cell.param(self.x)) + CURVE_DODGE * (hue - (count + 1) / 2)
                 rng = stats.generator(self.seed, f"figure|{cell.id}|{variant}|{metric.key}")
-                out.medians.append((place, stats.median_interval(values, rng)))
-                out.raw += [(place, value) for value in values]
+                _, factor = axis_unit(metric.unit)
+                out.medians.append((place, times(stats.median_interval(values, rng), factor)))
+                out.raw += [(place, value * factor) for value in values]
         return out
 
     def panel(self, cells: list[Cell], metrics: list[Metric], **about: Any) -> Panel:
@@ -51,7 +52,8 @@ class Source:
                     made.append(self.series(cells, variant, metrics[index], hue, dash))
                 else:
                     made.append(Series(hue=hue, dash=dash))
-        return Panel(series=made, **about)
+        unit, _ = axis_unit(metrics[0].unit)
+        return Panel(series=made, unit=unit, **about)
 
 
 def _passes(source: Source, crowd: dict[int, str]) -> list[Panel]:
@@ -99,10 +101,11 @@ def figures(
             template=HERE / "figure.gp",
             title="Three ways to tell a vCPU that a block has died",
             note=f"Median of {repeat} runs with 95 % bootstrap interval, every run a dot. "
-            "Left: higher is better. Right: lower is better; solid p50, dashed p99; 2 vCPUs.",
+            "Left: higher is better; not chained, each block "
+            "is a pass of the loop. Right, 2 vCPUs: lower is better; solid p50, dashed p99.",
             panels=_passes(passes, crowd) + _latencies(latency, 2),
             columns=2,
-            value_label=["passes of the loop per second", "nanoseconds"],
+            value_label=["blocks per second", "time"],
             free_label="flushes a second",
             tics=[f"{step:g}" for step in passes.steps],
             legend=[(variant, hue) for hue, variant in enumerate(passes.experiment.variants, 1)],
