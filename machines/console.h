@@ -17,7 +17,7 @@ void console_setup(int fd_in, int fd_out);
 void console_on_input(void (*input_ready)(void *), void *opaque);
 /* LAUNCH. Until then, and after console_stop, output is written directly by the caller. */
 bool console_start(struct error *e);
-/* Write what is queued, wake waiting readers, end the thread. Any thread but the console's. */
+/* Write what is queued, wake waiting readers, end the thread. Any thread but the console's; device lock not held. */
 void console_stop(void);
 
 /* Any thread, with or without the device lock; does not wait. Returns false if there is no room (the

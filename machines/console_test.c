@@ -208,5 +208,6 @@ int main(void)
         cmocka_unit_test(input_only_on_demand), cmocka_unit_test(stop_wakes_readers),
         cmocka_unit_test(more_input_than_the_ring_holds),
     };
+    fake_reset();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,6 +169,14 @@ void wr(gpa pa, uint32_t val)
     wr_cpu(0, pa, val);
 }
 
+void *fake_own(void *dev)
+{
+    static void *owned[256];
+    static unsigned count;
+    assert_true(count < ARRAY_SIZE(owned));
+    return owned[count++] = dev;
+}
+
 void fake_reset(void)
 {
     for (unsigned i = 0; i < region_count; i++)

@@ -28,6 +28,9 @@ extern struct fake_end fake_end;
 /* Forget map, lines and ends. */
 void fake_reset(void);
 
+/* Keep a device reachable until the end of the program, for the leak check: its timers may be armed. */
+void *fake_own(void *dev);
+
 /* An access by cpu as the engine makes it: device lock taken. False: external abort. */
 bool fake_read(gpa pa, unsigned size, int cpu, uint32_t *val);
 bool fake_write(gpa pa, unsigned size, int cpu, uint32_t val);

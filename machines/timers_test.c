@@ -196,5 +196,6 @@ int main(void)
         cmocka_unit_test(in_order_of_deadlines), cmocka_unit_test(moved_and_disarmed),
         cmocka_unit_test(periodic),
     };
+    fake_reset();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

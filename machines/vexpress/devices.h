@@ -10,6 +10,13 @@
 #include "machines/machine.h"
 #include "machines/vexpress/irq_line.h"
 
+/* What a read of size bytes at off returns of its register's word. Registers are words on this board's buses; a
+ * narrow read sees its part of one. */
+static inline uint32_t word_part(uint32_t word, uint32_t off, unsigned size)
+{
+    return bits(word >> (8 * (off & 3)), 8 * size - 1, 0);
+}
+
 /* -- gicv2.c ------------------------------------------------------------------------------------- */
 
 struct gicv2;

@@ -295,7 +295,7 @@ static bool dist_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t 
     if (cpu < 0 || (unsigned)cpu >= g->smp || off > 0xfff)
         return false;
     uint32_t word = dist_read_word(g, (unsigned)cpu, off & ~3u);
-    *val = size == 4 ? word : bits(word >> (8 * (off & 3)), 8 * size - 1, 0);
+    *val = word_part(word, off, size);
     return true;
 }
 
@@ -478,7 +478,7 @@ static bool cpu_read(void *dev, uint32_t off, unsigned size, int cpu_index, uint
     case 0xfc: word = 0x0002043b; break;
     default: break;
     }
-    *val = size == 4 ? word : bits(word >> (8 * (off & 3)), 8 * size - 1, 0);
+    *val = word_part(word, off, size);
     return true;
 }
 

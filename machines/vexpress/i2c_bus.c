@@ -16,9 +16,9 @@ struct i2c_bus {
 static bool i2c_bus_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t *val)
 {
     struct i2c_bus *b = dev;
-    (void)size;
     (void)cpu;
-    *val = off == 0 ? b->wires : 0;
+    *val = off < 4 ? b->wires : 0;
+    *val = word_part(*val, off, size);
     return true;
 }
 

@@ -118,14 +118,13 @@ static bool uart_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t 
 {
     struct pl011 *u = dev;
     DCHECK(device_lock_held(), "PL011 read without the device lock");
-    (void)size;
     (void)cpu;
     if (primecell_id(off, 0x011, 1, 0, val))
         return true;
-    switch (off) {
+    switch (off & ~3u) {
     case 0x00:
         claim(u);
-        *val = read_data(u);
+        *val = off == 0 ? read_data(u) : 0; /* the character is in the lowest byte */
         break;
     case 0x04: *val = u->rsr; break;
     case 0x18:
@@ -146,6 +145,7 @@ static bool uart_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t 
     case 0x48: *val = u->dmacr; break;
     default: *val = 0; break;
     }
+    *val = word_part(*val, off, size);
     return true;
 }
 

@@ -52,11 +52,10 @@ static bool pl031_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t
 {
     struct pl031 *r = dev;
     DCHECK(device_lock_held(), "PL031 read without the device lock");
-    (void)size;
     (void)cpu;
     if (primecell_id(off, 0x031, 0, 0, val))
         return true;
-    switch (off) {
+    switch (off & ~3u) {
     case 0x00: *val = count(r); break;
     case 0x04: *val = r->match; break;
     case 0x08: *val = r->load; break;
@@ -66,6 +65,7 @@ static bool pl031_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t
     case 0x18: *val = r->raw && r->mask; break;
     default: *val = 0; break;
     }
+    *val = word_part(*val, off, size);
     return true;
 }
 

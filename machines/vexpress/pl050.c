@@ -23,17 +23,17 @@ static bool tx_pending(const struct pl050 *k)
 static bool pl050_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t *val)
 {
     struct pl050 *k = dev;
-    (void)size;
     (void)cpu;
     if (primecell_id(off, 0x050, 0, 0, val))
         return true;
-    switch (off) {
+    switch (off & ~3u) {
     case 0x00: *val = k->cr; break;
     case 0x04: *val = STAT_IDLE; break;
     case 0x0c: *val = k->clkdiv; break;
     case 0x10: *val = tx_pending(k) ? 2 : 0; break;
     default: *val = 0; break;
     }
+    *val = word_part(*val, off, size);
     return true;
 }
 

@@ -31,11 +31,11 @@ static void update_irq(struct pl180 *m)
 static bool pl180_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t *val)
 {
     struct pl180 *m = dev;
-    (void)size;
     (void)cpu;
     if (primecell_id(off, 0x180, 0, 0, val))
         return true;
     *val = off / 4 < ARRAY_SIZE(m->regs) ? m->regs[off / 4] : 0;
+    *val = word_part(*val, off, size);
     return true;
 }
 

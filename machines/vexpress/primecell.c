@@ -35,7 +35,7 @@ static bool primecell_read(void *dev, uint32_t off, unsigned size, int cpu, uint
     if (primecell_id(off, p->part, p->rev, 0, val))
         return true;
     uint32_t word = off / 4 < REGISTERS ? p->regs[off / 4] : 0;
-    *val = size == 4 ? word : bits(word >> (8 * (off & 3)), 8 * size - 1, 0);
+    *val = word_part(word, off, size);
     return true;
 }
 
@@ -73,7 +73,7 @@ static bool constant_read(void *dev, uint32_t off, unsigned size, int cpu, uint3
 {
     const uint32_t *word = dev;
     (void)cpu;
-    *val = word ? bits(*word >> (8 * (off & 3)), 8 * size - 1, 0) : 0;
+    *val = word ? word_part(*word, off, size) : 0;
     return true;
 }
 

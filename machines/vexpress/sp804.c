@@ -29,7 +29,7 @@ enum {
 struct counter {
     struct sp804 *owner;
     uint32_t load, control;
-    uint32_t value;   /* at value_ns */
+    uint32_t value;   /* at value_ns; with CTRL_32BIT off the upper half does not count, but stays */
     uint64_t value_ns;
     bool halted; /* one-shot: has reached zero */
     bool raw;
@@ -75,7 +75,7 @@ static void catch_up(struct counter *c)
         return;
     }
     uint64_t ticks = (now - c->value_ns) / tick_ns(c);
-    uint64_t zero = ticks_to_zero(c, c->value);
+    uint64_t zero = ticks_to_zero(c, c->value & width_mask(c));
     c->value_ns += ticks * tick_ns(c);
     if (ticks < zero) {
         if (ticks)
@@ -98,7 +98,7 @@ static void update(struct counter *c)
     struct sp804 *t = c->owner;
     uint64_t deadline = UINT64_MAX;
     if (counts(c) && (c->control & CTRL_INT_ENABLE) && !c->raw)
-        deadline = c->value_ns + ticks_to_zero(c, c->value) * tick_ns(c);
+        deadline = c->value_ns + ticks_to_zero(c, c->value & width_mask(c)) * tick_ns(c);
     timer_set(&c->timer, deadline);
     bool level = false;
     for (unsigned i = 0; i < 2; i++)
@@ -117,7 +117,6 @@ static bool sp804_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t
 {
     struct sp804 *t = dev;
     DCHECK(device_lock_held(), "SP804 read without the device lock");
-    (void)size;
     (void)cpu;
     if (primecell_id(off, 0x804, 1, 0, val))
         return true;
@@ -126,7 +125,7 @@ static bool sp804_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t
         return true;
     struct counter *c = &t->c[off / 0x20];
     catch_up(c);
-    switch (off % 0x20) {
+    switch (off % 0x20 & ~3u) {
     case 0x00: *val = c->load; break;
     case 0x04: *val = c->value; break;
     case 0x08: *val = c->control; break;
@@ -136,6 +135,7 @@ static bool sp804_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t
     default: break;
     }
     update(c);
+    *val = word_part(*val, off, size);
     return true;
 }
 
@@ -152,19 +152,18 @@ static bool sp804_write(void *dev, uint32_t off, unsigned size, int cpu, uint32_
     switch (off % 0x20) {
     case 0x00:
         c->load = val;
-        c->value = val & width_mask(c);
+        c->value = val;
         c->value_ns = virtual_now_ns();
         c->halted = false;
-        if (c->value == 0 && (c->control & CTRL_ENABLE)) /* DDI 0271 3.2.1: at once */
+        if ((val & width_mask(c)) == 0 && (c->control & CTRL_ENABLE)) /* DDI 0271 3.2.1: at once */
             c->raw = true;
         break;
     case 0x08: {
         bool starts = (val & CTRL_ENABLE) && !(c->control & CTRL_ENABLE);
         c->control = val & CTRL_MASK;
-        c->value &= width_mask(c);
         c->value_ns = virtual_now_ns();
         if (starts)
-            c->halted = (c->control & CTRL_ONE_SHOT) && c->value == 0;
+            c->halted = (c->control & CTRL_ONE_SHOT) && (c->value & width_mask(c)) == 0;
         break;
     }
     case 0x0c: c->raw = false; break;

@@ -67,11 +67,10 @@ static bool sp805_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t
 {
     struct sp805 *w = dev;
     DCHECK(device_lock_held(), "SP805 read without the device lock");
-    (void)size;
     (void)cpu;
     if (primecell_id(off, 0x805, 1, 0, val))
         return true;
-    switch (off) {
+    switch (off & ~3u) {
     case 0x00: *val = w->load; break;
     case 0x04: *val = value_now(w); break;
     case 0x08: *val = w->control; break;
@@ -80,6 +79,7 @@ static bool sp805_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t
     case 0xc00: *val = w->locked; break;
     default: *val = 0; break;
     }
+    *val = word_part(*val, off, size);
     return true;
 }
 

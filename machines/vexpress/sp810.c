@@ -15,11 +15,10 @@ struct sp810 {
 static bool sp810_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t *val)
 {
     struct sp810 *s = dev;
-    (void)size;
     (void)cpu;
     if (primecell_id(off, 0x810, 0, 0, val))
         return true;
-    switch (off) {
+    switch (off & ~3u) {
     /* ModeStatus (bits 6..3) follows ModeCtrl (bits 2..0) at once: NORMAL is 4. */
     case 0x00: *val = (s->control & ~0x78u) | (s->control & 7) << 3; break;
     case 0x08: *val = s->im; break;
@@ -27,6 +26,7 @@ static bool sp810_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t
     case 0x14: *val = s->pll; break;
     default: *val = 0; break;
     }
+    *val = word_part(*val, off, size);
     return true;
 }
 

@@ -154,7 +154,7 @@ static bool sysregs_read(void *dev, uint32_t off, unsigned size, int cpu, uint32
     case 0xa8: word = s->cfgstat; break;
     default: word = 0; break;
     }
-    *val = size == 4 ? word : bits(word >> (8 * (off & 3)), 8 * size - 1, 0);
+    *val = word_part(word, off, size);
     return true;
 }
 
