@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define OUT_MAX ((size_t)4 << 20)
-#define IN_MAX 256
+#define IN_MAX  256
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t room = PTHREAD_COND_INITIALIZER;  /* output was written */

@@ -38,8 +38,7 @@ static void *writer(void *arg)
         if (i % 2)
             console_write(line, (size_t)n);
         else
-            while (!console_put(line, (size_t)n)) {
-            }
+            while (!console_put(line, (size_t)n)) {}
     }
     return NULL;
 }
@@ -203,9 +202,12 @@ static void without_a_thread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_a_thread), cmocka_unit_test(lines_stay_whole),
-        cmocka_unit_test(slow_reader), cmocka_unit_test(reader_gone),
-        cmocka_unit_test(input_only_on_demand), cmocka_unit_test(stop_wakes_readers),
+        cmocka_unit_test(without_a_thread),
+        cmocka_unit_test(lines_stay_whole),
+        cmocka_unit_test(slow_reader),
+        cmocka_unit_test(reader_gone),
+        cmocka_unit_test(input_only_on_demand),
+        cmocka_unit_test(stop_wakes_readers),
         cmocka_unit_test(more_input_than_the_ring_holds),
     };
     fake_reset();

@@ -25,7 +25,8 @@ struct image_segment {
 struct image {
     uint8_t *data; /* the file */
     size_t data_bytes;
-    struct image_segment *segments; /* by ascending base, no two overlap, each within one load_range */
+    struct image_segment
+        *segments; /* by ascending base, no two overlap, each within one load_range */
     unsigned segment_count;
     uint32_t entry; /* physical, without the Thumb bit */
     bool thumb;
@@ -33,7 +34,8 @@ struct image {
 };
 
 /* Read a regular file of at most max_bytes. Returns false with e filled; *data is for free(). */
-bool load_file(const char *path, uint64_t max_bytes, uint8_t **data, size_t *bytes, struct error *e);
+bool load_file(const char *path, uint64_t max_bytes, uint8_t **data, size_t *bytes,
+               struct error *e);
 
 /* Check data as an ELF file and fill img->segments, entry, thumb, end. img->data is not touched; path
  * is for messages. Returns false with e filled and nothing allocated. */

@@ -13,11 +13,12 @@
 #include "engine/mem/mem.h"
 #include "machines/loader.h"
 
-static const struct load_range ranges[] = {{0x80000000, 0x100000, "RAM"}, {0x14000000, 0x10000, "SRAM"}};
+static const struct load_range ranges[] = {{0x80000000, 0x100000, "RAM"},
+                                           {0x14000000, 0x10000, "SRAM"}};
 
-#define TEXT_AT 0x200
+#define TEXT_AT    0x200
 #define TEXT_BYTES 0x40
-#define DATA_AT 0x240
+#define DATA_AT    0x240
 #define DATA_BYTES 0x20
 
 /* A small executable: text at 0x80008000, data and bss at 0x80010000 (linked there for 0xc0010000). */
@@ -42,11 +43,23 @@ static struct elf good(void)
               .e_ehsize = sizeof(Elf32_Ehdr),
               .e_phentsize = sizeof(Elf32_Phdr),
               .e_phnum = 4},
-        .p = {{.p_type = PT_LOAD, .p_offset = DATA_AT, .p_vaddr = 0xc0010000, .p_paddr = 0x80010000,
-               .p_filesz = DATA_BYTES, .p_memsz = 0x1000, .p_flags = PF_R | PF_W},
-              {.p_type = PT_LOAD, .p_offset = TEXT_AT, .p_vaddr = 0x80008000, .p_paddr = 0x80008000,
-               .p_filesz = TEXT_BYTES, .p_memsz = TEXT_BYTES, .p_flags = PF_R | PF_X},
-              {.p_type = 0x70000001 /* ARM unwinding */, .p_offset = 0xffffffff, .p_filesz = 0xffffffff},
+        .p = {{.p_type = PT_LOAD,
+               .p_offset = DATA_AT,
+               .p_vaddr = 0xc0010000,
+               .p_paddr = 0x80010000,
+               .p_filesz = DATA_BYTES,
+               .p_memsz = 0x1000,
+               .p_flags = PF_R | PF_W},
+              {.p_type = PT_LOAD,
+               .p_offset = TEXT_AT,
+               .p_vaddr = 0x80008000,
+               .p_paddr = 0x80008000,
+               .p_filesz = TEXT_BYTES,
+               .p_memsz = TEXT_BYTES,
+               .p_flags = PF_R | PF_X},
+              {.p_type = 0x70000001 /* ARM unwinding */,
+               .p_offset = 0xffffffff,
+               .p_filesz = 0xffffffff},
               {.p_type = PT_LOAD, .p_offset = 0xfffffff0}},
     };
     for (unsigned i = 0; i < TEXT_BYTES; i++)
@@ -69,7 +82,8 @@ static void good_file(void **state)
     struct error e = {0};
     uint8_t buf[0x1000], zero[0x1000] = {0};
 
-    assert_true(image_open(&img, fake_file(&f, sizeof f), false, 0, ranges, ARRAY_SIZE(ranges), &e));
+    assert_true(
+        image_open(&img, fake_file(&f, sizeof f), false, 0, ranges, ARRAY_SIZE(ranges), &e));
     assert_int_equal(img.segment_count, 2);
     assert_int_equal(img.segments[0].base, 0x80008000);
     assert_int_equal(img.entry, 0x80008004);
@@ -103,41 +117,41 @@ static void entry_is_virtual_and_may_be_thumb(void **state)
 }
 
 /* Each changes the good file in one way; the message must hold the words. */
-#define BAD(name, words, ...)                                                                      \
-    static void name##_change(struct elf *f)                                                       \
-    {                                                                                              \
-        __VA_ARGS__;                                                                               \
-    }
-#define BAD_FILES(X)                                                                               \
-    X(no_magic, "not an ELF file; a raw binary needs --raw", f->h.e_ident[1] = 'e')                \
-    X(class64, "is 64-bit; a guest is 32-bit ARM", f->h.e_ident[EI_CLASS] = ELFCLASS64)            \
-    X(class_odd, "is of no known class", f->h.e_ident[EI_CLASS] = 9)                               \
-    X(big_endian, "is big-endian; a guest is little-endian", f->h.e_ident[EI_DATA] = ELFDATA2MSB)  \
-    X(endian_odd, "of no known byte order", f->h.e_ident[EI_DATA] = 0)                             \
-    X(version, "version 7/1", f->h.e_ident[EI_VERSION] = 7)                                        \
-    X(x86, "is for x86-64 (machine 62)", f->h.e_machine = EM_X86_64)                               \
-    X(other_machine, "is for another machine (machine 999)", f->h.e_machine = 999)                 \
-    X(object, "relocatable object: link it", f->h.e_type = ET_REL)                                 \
-    X(shared, "link with -static -no-pie", f->h.e_type = ET_DYN)                                   \
-    X(no_headers, "no program headers", f->h.e_phnum = 0)                                          \
-    X(xnum, "more than 65534 program headers", f->h.e_phnum = PN_XNUM)                             \
-    X(header_size, "headers of 31 bytes each; they should have 32", f->h.e_phentsize = 31)         \
-    X(headers_outside, "program headers reach to byte", f->h.e_phoff = 0xfffffff0)                 \
-    X(headers_truncated, "is it truncated?", f->h.e_phnum = 100)                                   \
-    X(interp, "program for an operating system", f->p[2].p_type = PT_INTERP)                       \
-    X(nothing, "no loadable segment among its 4", f->p[0].p_type = f->p[1].p_type = PT_NULL)       \
-    X(file_outside, "segment 1 reaches to byte 4096", f->p[1].p_offset = 0x1000 - TEXT_BYTES)      \
-    X(file_wraps, "segment 1 reaches to byte 4294967327", f->p[1].p_offset = 0xffffffdf)           \
-    X(memsz_small, "segment 0 has 32 bytes in the file and only 31", f->p[0].p_memsz = 31)         \
-    X(memsz_huge, "outside the memory of this machine, which has RAM 0x80000000..0x800fffff, SRAM", \
-      f->p[0].p_memsz = 0xffffffff)                                                                \
-    X(below_ram, "segment 1 (0x7fffffff..0x8000003e) is outside", f->p[1].p_paddr = 0x7fffffff)    \
-    X(above_ram, "segment 1 (0x800fffff..0x8010003e) is outside", f->p[1].p_paddr = 0x800fffff)    \
-    X(at_zero, "segment 1 (0x0..0x3f) is outside", f->p[1].p_paddr = 0)                            \
-    X(overlap, "two segments overlap at 0x80010fff", f->p[1].p_paddr = 0x80010fff)                 \
-    X(same_place, "two segments overlap at 0x80010000", f->p[1].p_paddr = 0x80010000)              \
-    X(entry_outside, "entry point 0x1000 is outside", f->h.e_entry = 0x1000)                       \
-    X(entry_odd, "neither word-aligned (A32) nor odd (T32)", f->h.e_entry = 0x80008002)
+#define BAD(name, words, ...)             \
+ static void name##_change(struct elf *f) \
+ {                                        \
+  __VA_ARGS__;                            \
+ }
+#define BAD_FILES(X)                                                                             \
+ X(no_magic, "not an ELF file; a raw binary needs --raw", f->h.e_ident[1] = 'e')                 \
+ X(class64, "is 64-bit; a guest is 32-bit ARM", f->h.e_ident[EI_CLASS] = ELFCLASS64)             \
+ X(class_odd, "is of no known class", f->h.e_ident[EI_CLASS] = 9)                                \
+ X(big_endian, "is big-endian; a guest is little-endian", f->h.e_ident[EI_DATA] = ELFDATA2MSB)   \
+ X(endian_odd, "of no known byte order", f->h.e_ident[EI_DATA] = 0)                              \
+ X(version, "version 7/1", f->h.e_ident[EI_VERSION] = 7)                                         \
+ X(x86, "is for x86-64 (machine 62)", f->h.e_machine = EM_X86_64)                                \
+ X(other_machine, "is for another machine (machine 999)", f->h.e_machine = 999)                  \
+ X(object, "relocatable object: link it", f->h.e_type = ET_REL)                                  \
+ X(shared, "link with -static -no-pie", f->h.e_type = ET_DYN)                                    \
+ X(no_headers, "no program headers", f->h.e_phnum = 0)                                           \
+ X(xnum, "more than 65534 program headers", f->h.e_phnum = PN_XNUM)                              \
+ X(header_size, "headers of 31 bytes each; they should have 32", f->h.e_phentsize = 31)          \
+ X(headers_outside, "program headers reach to byte", f->h.e_phoff = 0xfffffff0)                  \
+ X(headers_truncated, "is it truncated?", f->h.e_phnum = 100)                                    \
+ X(interp, "program for an operating system", f->p[2].p_type = PT_INTERP)                        \
+ X(nothing, "no loadable segment among its 4", f->p[0].p_type = f->p[1].p_type = PT_NULL)        \
+ X(file_outside, "segment 1 reaches to byte 4096", f->p[1].p_offset = 0x1000 - TEXT_BYTES)       \
+ X(file_wraps, "segment 1 reaches to byte 4294967327", f->p[1].p_offset = 0xffffffdf)            \
+ X(memsz_small, "segment 0 has 32 bytes in the file and only 31", f->p[0].p_memsz = 31)          \
+ X(memsz_huge, "outside the memory of this machine, which has RAM 0x80000000..0x800fffff, SRAM", \
+   f->p[0].p_memsz = 0xffffffff)                                                                 \
+ X(below_ram, "segment 1 (0x7fffffff..0x8000003e) is outside", f->p[1].p_paddr = 0x7fffffff)     \
+ X(above_ram, "segment 1 (0x800fffff..0x8010003e) is outside", f->p[1].p_paddr = 0x800fffff)     \
+ X(at_zero, "segment 1 (0x0..0x3f) is outside", f->p[1].p_paddr = 0)                             \
+ X(overlap, "two segments overlap at 0x80010fff", f->p[1].p_paddr = 0x80010fff)                  \
+ X(same_place, "two segments overlap at 0x80010000", f->p[1].p_paddr = 0x80010000)               \
+ X(entry_outside, "entry point 0x1000 is outside", f->h.e_entry = 0x1000)                        \
+ X(entry_odd, "neither word-aligned (A32) nor odd (T32)", f->h.e_entry = 0x80008002)
 BAD_FILES(BAD)
 
 static void bad_files(void **state)
@@ -231,10 +245,10 @@ static void mutants(void **state)
     (void)state;
     enum { COUNT = 10000 };
     const uint64_t seed = 20160301;
-    static const uint32_t values[] = {0,          1,          2,          3,          31,        32,
-                                      33,         0x7f,       0xff,       0xffff,     0x10000,   0x7fffffff,
-                                      0x80000000, 0x80008000, 0x800fffff, 0x80100000, 0xfffffff, 0xffffffff,
-                                      0x14000000, 0xfffff000};
+    static const uint32_t values[] = {0,          1,          2,          3,          31,
+                                      32,         33,         0x7f,       0xff,       0xffff,
+                                      0x10000,    0x7fffffff, 0x80000000, 0x80008000, 0x800fffff,
+                                      0x80100000, 0xfffffff,  0xffffffff, 0x14000000, 0xfffff000};
     struct rng r;
     struct error e = {0};
     unsigned accepted = 0;
@@ -305,10 +319,10 @@ static void many_segments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_file),  cmocka_unit_test(entry_is_virtual_and_may_be_thumb),
-        cmocka_unit_test(bad_files),  cmocka_unit_test(truncated_anywhere),
-        cmocka_unit_test(not_files),  cmocka_unit_test(raw_images),
-        cmocka_unit_test(mutants),    cmocka_unit_test(many_segments),
+        cmocka_unit_test(good_file), cmocka_unit_test(entry_is_virtual_and_may_be_thumb),
+        cmocka_unit_test(bad_files), cmocka_unit_test(truncated_anywhere),
+        cmocka_unit_test(not_files), cmocka_unit_test(raw_images),
+        cmocka_unit_test(mutants),   cmocka_unit_test(many_segments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

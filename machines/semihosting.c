@@ -52,11 +52,11 @@ enum {
 };
 
 #define APPLICATION_EXIT 0x20026u /* ADP_Stopped_ApplicationExit */
-#define ERROR UINT32_MAX
-#define HANDLES 32
-#define STRING_MAX ((size_t)1 << 20)
-#define CHUNK ((size_t)65536)
-#define NAME_MAX_BYTES 4096
+#define ERROR            UINT32_MAX
+#define HANDLES          32
+#define STRING_MAX       ((size_t)1 << 20)
+#define CHUNK            ((size_t)65536)
+#define NAME_MAX_BYTES   4096
 
 enum handle_kind { FREE, TTY_IN, TTY_OUT, TTY_ERR, FEATURES, HOST_FILE };
 
@@ -71,8 +71,9 @@ struct handle {
 static const uint8_t features[] = {'S', 'H', 'F', 'B', 0x03};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct handle handles[HANDLES]; /* guarded by lock; handle n of the guest is handles[n - 1] */
-static _Atomic int last_errno;         /* any vCPU, relaxed */
+static struct handle
+    handles[HANDLES];          /* guarded by lock; handle n of the guest is handles[n - 1] */
+static _Atomic int last_errno; /* any vCPU, relaxed */
 
 /* const after LAUNCH */
 static char *command_line;
@@ -198,7 +199,8 @@ static uint32_t sys_write0(const struct call *c, uint32_t param)
     if (n >= 0)
         write_out(c, TTY_OUT, large, (size_t)n);
     if (n == (ssize_t)STRING_MAX - 1)
-        guest_error("SYS_WRITE0: the string at 0x%" PRIx32 " has no end in %zu bytes; cut", param, STRING_MAX);
+        guest_error("SYS_WRITE0: the string at 0x%" PRIx32 " has no end in %zu bytes; cut", param,
+                    STRING_MAX);
     free(large);
     return n < 0 ? fail(EFAULT) : param;
 }
@@ -235,8 +237,9 @@ static uint32_t new_handle(struct handle h)
 static uint32_t open_host_file(const char *name, uint32_t mode)
 {
     if (mode > 1) {
-        guest_error("SYS_OPEN: \"%s\" in mode %" PRIu32 " refused: files of the host can only be read", name,
-                    mode);
+        guest_error("SYS_OPEN: \"%s\" in mode %" PRIu32
+                    " refused: files of the host can only be read",
+                    name, mode);
         return fail(EACCES);
     }
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -268,7 +271,9 @@ static uint32_t sys_open(const struct call *c, uint32_t param)
     if (strlen(name) != w[2])
         return fail(EINVAL);
     if (strcmp(name, ":tt") == 0)
-        return new_handle((struct handle){.kind = w[1] < 4 ? TTY_IN : w[1] < 8 ? TTY_OUT : TTY_ERR});
+        return new_handle((struct handle){.kind = w[1] < 4   ? TTY_IN
+                                                  : w[1] < 8 ? TTY_OUT
+                                                             : TTY_ERR});
     if (strcmp(name, ":semihosting-features") == 0) {
         if (w[1] > 1)
             return fail(EACCES);
@@ -409,10 +414,10 @@ static uint32_t sys_seek(const struct call *c, uint32_t param)
         return fail(EBADF);
     pthread_mutex_lock(&lock);
     struct handle *h = &handles[w[0] - 1];
-    int err = h->kind == FREE                             ? EBADF
+    int err = h->kind == FREE                               ? EBADF
               : h->kind != HOST_FILE && h->kind != FEATURES ? ESPIPE
-              : w[1] > h->bytes                           ? EINVAL
-                                                          : 0;
+              : w[1] > h->bytes                             ? EINVAL
+                                                            : 0;
     if (!err)
         h->pos = w[1];
     pthread_mutex_unlock(&lock);
@@ -470,7 +475,8 @@ static uint32_t sys_heapinfo(const struct call *c, uint32_t param)
 
 #define ONLY_READING " refused: the guest may only read files of the host"
 
-uint32_t semihost_call(const struct semihost_mem *mem, void *cpu, uint32_t op, uint32_t param, bool *exited)
+uint32_t semihost_call(const struct semihost_mem *mem, void *cpu, uint32_t op, uint32_t param,
+                       bool *exited)
 {
     const struct call call = {mem, cpu}, *c = &call;
     uint32_t w[2];

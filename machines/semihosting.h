@@ -24,6 +24,7 @@ void semihost_reset(void);
 
 /* Context: a vCPU's own thread, no lock held. op: r0, param: r1. Returns the new r0. *exited: the guest has
  * asked for the end (machine_request_end was called); r0 is then unchanged. */
-uint32_t semihost_call(const struct semihost_mem *mem, void *cpu, uint32_t op, uint32_t param, bool *exited);
+uint32_t semihost_call(const struct semihost_mem *mem, void *cpu, uint32_t op, uint32_t param,
+                       bool *exited);
 
 #endif

@@ -14,7 +14,7 @@
 #include "machines/timers.h"
 
 /* The guest's memory: 0x1000..0x8fff; everything else faults. */
-#define LOW 0x1000u
+#define LOW  0x1000u
 #define HIGH 0x9000u
 static uint8_t guest[HIGH - LOW];
 static int out_pipe[2], in_pipe[2];
@@ -162,7 +162,8 @@ static void console_input(void **state)
     uint32_t tty = open_file(":tt", 0);
     assert_int_equal(write(in_pipe[1], "xyz", 3), 3);
     assert_int_equal(call(0x07, 0), 'x');
-    assert_int_equal(call(0x06, block(tty, 0x5000, 100)), 98); /* what there is, not all that was asked for */
+    assert_int_equal(call(0x06, block(tty, 0x5000, 100)),
+                     98); /* what there is, not all that was asked for */
     assert_memory_equal(guest + 0x4000, "yz", 2);
     close(in_pipe[1]);
     assert_int_equal(call(0x06, block(tty, 0x5000, 100)), 100);
@@ -285,12 +286,13 @@ static void ends(void **state)
         uint32_t op, reason, code;
         int expect;
     } rows[] = {
-        {0x18, 0x20026, 0, 0}, {0x18, 0x20023, 0, 1},    {0x18, 0, 0, 1},
-        {0x20, 0x20026, 0, 0}, {0x20, 0x20026, 42, 42},  {0x20, 0x20023, 5, 1},
+        {0x18, 0x20026, 0, 0}, {0x18, 0x20023, 0, 1},   {0x18, 0, 0, 1},
+        {0x20, 0x20026, 0, 0}, {0x20, 0x20026, 42, 42}, {0x20, 0x20023, 5, 1},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         bool exited = false;
-        uint32_t param = rows[i].op == 0x20 ? block(rows[i].reason, rows[i].code, 0) : rows[i].reason;
+        uint32_t param =
+            rows[i].op == 0x20 ? block(rows[i].reason, rows[i].code, 0) : rows[i].reason;
         semihost_call(&mem, NULL, rows[i].op, param, &exited);
         assert_true(exited);
         assert_int_equal(fake_end.count, i + 1);
@@ -312,11 +314,14 @@ static void anything(void **state)
         uint32_t w[4];
         for (unsigned k = 0; k < 4; k++) {
             uint64_t x = rng_u64(&r);
-            w[k] = x % 4 == 0 ? (uint32_t)(x >> 32) : x % 4 == 1 ? LOW + (x >> 8) % (HIGH - LOW) : (x >> 8) % 12;
+            w[k] = x % 4 == 0   ? (uint32_t)(x >> 32)
+                   : x % 4 == 1 ? LOW + (x >> 8) % (HIGH - LOW)
+                                : (x >> 8) % 12;
         }
         guest_write(NULL, 0x2000, w, sizeof w);
         uint32_t op = (uint32_t)(rng_u64(&r) % 0x34);
-        if (op == 0x05 || op == 0x01) /* writing to stderr, opening files by random name: covered above */
+        if (op == 0x05 ||
+            op == 0x01) /* writing to stderr, opening files by random name: covered above */
             continue;
         semihost_call(&mem, NULL, op, rng_u64(&r) % 4 ? 0x2000 : w[3], &exited);
     }
@@ -326,9 +331,17 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(console_output), T(string_at_the_end_of_memory), T(console_input),  T(files_are_read),
-        T(the_host_is_not_changed), T(features_file), T(handles_run_out), T(environment),
-        T(ends), T(anything), T(clocks),
+        T(console_output),
+        T(string_at_the_end_of_memory),
+        T(console_input),
+        T(files_are_read),
+        T(the_host_is_not_changed),
+        T(features_file),
+        T(handles_run_out),
+        T(environment),
+        T(ends),
+        T(anything),
+        T(clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,7 +80,7 @@ static void moved_and_disarmed(void **state)
     set(&a, 100);
     set(&b, 200);
     set(&c, 200);
-    set(&a, 300); /* now the last */
+    set(&a, 300);   /* now the last */
     b.disarms = &c; /* though both are due at once */
     timers_advance(1000);
     assert_string_equal(order, "ba");
@@ -192,8 +192,10 @@ static void thread_keeps_deadlines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(thread_among_others), cmocka_unit_test(thread_keeps_deadlines),
-        cmocka_unit_test(in_order_of_deadlines), cmocka_unit_test(moved_and_disarmed),
+        cmocka_unit_test(thread_among_others),
+        cmocka_unit_test(thread_keeps_deadlines),
+        cmocka_unit_test(in_order_of_deadlines),
+        cmocka_unit_test(moved_and_disarmed),
         cmocka_unit_test(periodic),
     };
     fake_reset();

@@ -97,7 +97,7 @@ void i2c_bus_reset(void *dev);
 extern const struct mmio_ops i2c_bus_ops;
 
 #define VIRTIO_SLOT_BYTES 0x200
-#define VIRTIO_SLOTS 4
+#define VIRTIO_SLOTS      4
 extern const struct mmio_ops virtio_mmio_ops; /* all slots in one region; dev: NULL */
 
 extern const struct mmio_ops flash_ops; /* dev: NULL */

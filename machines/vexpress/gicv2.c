@@ -22,24 +22,24 @@
 #include "engine/base/log.h"
 #include "machines/vexpress/devices.h"
 
-#define WORDS 6
-#define LINES (32 * WORDS)
-#define SPIS (LINES - 32)
-#define SPURIOUS 1023u
+#define WORDS           6
+#define LINES           (32 * WORDS)
+#define SPIS            (LINES - 32)
+#define SPURIOUS        1023u
 #define SPURIOUS_GROUP1 1022u
-#define PRIORITY_MASK 0xf8u /* DDI 0438 8.2.1: 32 levels */
-#define BPR_MIN 2u          /* DDI 0438 table 8-4 */
-#define ABPR_MIN 3u
-#define SGI_MASK 0x0000ffffu
+#define PRIORITY_MASK   0xf8u /* DDI 0438 8.2.1: 32 levels */
+#define BPR_MIN         2u    /* DDI 0438 table 8-4 */
+#define ABPR_MIN        3u
+#define SGI_MASK        0x0000ffffu
 
 /* GICC_CTLR, IHI 0048B 4.4.1, without Security Extensions */
 #define CTLR_ENABLE_GRP0 1u
 #define CTLR_ENABLE_GRP1 2u
-#define CTLR_ACK_CTL 4u
-#define CTLR_FIQ_EN 8u
-#define CTLR_CBPR 0x10u
-#define CTLR_EOI_MODE 0x200u
-#define CTLR_MASK 0x3ffu
+#define CTLR_ACK_CTL     4u
+#define CTLR_FIQ_EN      8u
+#define CTLR_CBPR        0x10u
+#define CTLR_EOI_MODE    0x200u
+#define CTLR_MASK        0x3ffu
 
 struct bank { /* one bit per line */
     uint32_t enabled, latch, active, level, edge, group;
@@ -223,7 +223,8 @@ static uint32_t read_config(struct gicv2 *g, unsigned reg)
         return 0xaaaaaaaa;
     if (reg == 1)
         return 0x55540000;
-    uint32_t edge = bits(g->spi[reg / 2 - 1].edge, reg % 2 ? 31 : 15, reg % 2 ? 16 : 0), val = 0x55555555;
+    uint32_t edge = bits(g->spi[reg / 2 - 1].edge, reg % 2 ? 31 : 15, reg % 2 ? 16 : 0),
+             val = 0x55555555;
     for (unsigned i = 0; i < 16; i++)
         val |= bit(edge, i) << (2 * i + 1);
     return val;
@@ -300,7 +301,8 @@ static bool dist_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t 
 }
 
 /* Registers with a bit a line. val has only the bytes that were written, mask their bits. */
-static void write_line_word(struct gicv2 *g, unsigned cpu, uint32_t reg, unsigned w, uint32_t val, uint32_t mask)
+static void write_line_word(struct gicv2 *g, unsigned cpu, uint32_t reg, unsigned w, uint32_t val,
+                            uint32_t mask)
 {
     struct bank *b = bank_of(g, cpu, w);
     uint32_t sgis = w == 0 ? SGI_MASK : 0;
@@ -325,7 +327,9 @@ static void write_sgir(struct gicv2 *g, unsigned cpu, uint32_t val)
     case 0: list = bits(val, 23, 16); break;
     case 1: list = ~(1u << cpu); break;
     case 2: list = 1u << cpu; break;
-    default: guest_error("GICD_SGIR: reserved target filter in 0x%08" PRIx32 "; ignored", val); return;
+    default:
+        guest_error("GICD_SGIR: reserved target filter in 0x%08" PRIx32 "; ignored", val);
+        return;
     }
     list &= all_cpus(g);
     for (; list; list &= list - 1) {
@@ -404,7 +408,7 @@ static uint32_t acknowledge(struct gicv2 *g, unsigned cpu, bool aliased)
     b->latch &= ~m;
     if (id < 16) {
         source = (uint32_t)__builtin_ctz(g->sgi_sources[cpu][id]);
-        g->sgi_sources[cpu][id] &= (uint8_t)~(1u << source);
+        g->sgi_sources[cpu][id] &= (uint8_t) ~(1u << source);
     }
     update_for(g, cpu, id);
     return source << 10 | id;
@@ -522,7 +526,8 @@ void gicv2_reset(void *gic)
     struct gicv2 *g = gic;
     g->ctlr = 0;
     for (unsigned cpu = 0; cpu < MAX_VCPUS; cpu++) {
-        g->local[cpu] = (struct bank){.enabled = SGI_MASK, .edge = SGI_MASK, .level = g->local[cpu].level};
+        g->local[cpu] =
+            (struct bank){.enabled = SGI_MASK, .edge = SGI_MASK, .level = g->local[cpu].level};
         uint32_t out = g->cpu[cpu].out;
         g->cpu[cpu] = (struct cpu_if){.bpr = BPR_MIN, .abpr = ABPR_MIN, .out = out};
     }

@@ -11,8 +11,8 @@
 #include "machines/vexpress/devices.h"
 
 #define DIST 0x1000u
-#define CPU 0x2000u
-#define IAR (CPU + 0xc)
+#define CPU  0x2000u
+#define IAR  (CPU + 0xc)
 #define EOIR (CPU + 0x10)
 
 static struct gicv2 *gic;
@@ -212,12 +212,12 @@ static void software_interrupts(void **state)
     wr_cpu(1, EOIR, 3 << 10 | 5);
     assert_int_equal(rd_cpu(1, IAR), 1023);
     assert_int_equal(fake_lines[1], 0);
-    wr_cpu(2, DIST + 0xf00, 2 << 24 | 15); /* itself */
+    wr_cpu(2, DIST + 0xf00, 2 << 24 | 15);         /* itself */
     assert_int_equal(rd_cpu(2, IAR), 5 | 3 << 10); /* same priority: the lower number first */
     wr_cpu(2, EOIR, 5 | 3 << 10);
     assert_int_equal(rd_cpu(2, IAR), 2 << 10 | 15);
 
-    assert_true(fake_write(DIST + 0xf20 + 7, 1, 0, 0xff)); /* SPENDSGIR: from all that exist */
+    assert_true(fake_write(DIST + 0xf20 + 7, 1, 0, 0xff));     /* SPENDSGIR: from all that exist */
     assert_int_equal(rd(DIST + 0xf24), 0x0fu << 24 | 8u << 8); /* and 5 from CPU 3 */
     assert_true(fake_write(DIST + 0xf10 + 7, 1, 0, 0x0e));
     assert_int_equal(rd(DIST + 0xf24), 0x01u << 24 | 8u << 8);
@@ -460,13 +460,20 @@ static void anything(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(identification),      cmocka_unit_test(registers_that_are_not_there),
-        cmocka_unit_test(targets_of_absent_cpus), cmocka_unit_test(level_sensitive),
-        cmocka_unit_test(edge_triggered),      cmocka_unit_test(software_interrupts),
-        cmocka_unit_test(private_lines),       cmocka_unit_test(priorities),
-        cmocka_unit_test(several_targets),     cmocka_unit_test(groups_and_fiq),
-        cmocka_unit_test(separate_deactivation), cmocka_unit_test(active_by_software),
-        cmocka_unit_test(tells_only_of_changes), cmocka_unit_test(reset_keeps_the_wires),
+        cmocka_unit_test(identification),
+        cmocka_unit_test(registers_that_are_not_there),
+        cmocka_unit_test(targets_of_absent_cpus),
+        cmocka_unit_test(level_sensitive),
+        cmocka_unit_test(edge_triggered),
+        cmocka_unit_test(software_interrupts),
+        cmocka_unit_test(private_lines),
+        cmocka_unit_test(priorities),
+        cmocka_unit_test(several_targets),
+        cmocka_unit_test(groups_and_fiq),
+        cmocka_unit_test(separate_deactivation),
+        cmocka_unit_test(active_by_software),
+        cmocka_unit_test(tells_only_of_changes),
+        cmocka_unit_test(reset_keeps_the_wires),
         cmocka_unit_test(anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

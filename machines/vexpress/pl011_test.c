@@ -13,8 +13,17 @@
 #include "machines/vexpress/devices.h"
 
 #define U 0x10000u
-enum { DR = U, FR = U + 0x18, LCR = U + 0x2c, CR = U + 0x30, IFLS = U + 0x34, IMSC = U + 0x38, RIS = U + 0x3c,
-       MIS = U + 0x40, ICR = U + 0x44 };
+enum {
+    DR = U,
+    FR = U + 0x18,
+    LCR = U + 0x2c,
+    CR = U + 0x30,
+    IFLS = U + 0x34,
+    IMSC = U + 0x38,
+    RIS = U + 0x3c,
+    MIS = U + 0x40,
+    ICR = U + 0x44
+};
 enum { RX = 0x10, TX = 0x20, RT = 0x40 };
 
 static bool irq_level; /* guarded by device lock */
@@ -46,7 +55,8 @@ static int start(void **state)
     console_setup(in_pipe[0], out_pipe[1]);
     device_lock();
     irq_level = false;
-    mem_add_mmio(U, 0x1000, &pl011_ops, fake_own(pl011_new((struct irq_line){set_irq, NULL, 0}, true)), "uart");
+    mem_add_mmio(U, 0x1000, &pl011_ops,
+                 fake_own(pl011_new((struct irq_line){set_irq, NULL, 0}, true)), "uart");
     mem_add_mmio(U + 0x1000, 0x1000, &pl011_ops,
                  fake_own(pl011_new((struct irq_line){set_irq, NULL, 1}, false)), "other");
     device_unlock();
@@ -201,7 +211,8 @@ static void *guest_thread(void *seed)
         uint64_t x = rng_u64(&r);
         uint32_t val;
         if (x & 1)
-            fake_write(U + (x >> 8) % 0x60, 1u << (x >> 4) % 3, (int)(x >> 20) % 2, (uint32_t)(x >> 32));
+            fake_write(U + (x >> 8) % 0x60, 1u << (x >> 4) % 3, (int)(x >> 20) % 2,
+                       (uint32_t)(x >> 32));
         else
             fake_read(U + (x >> 8) % 0x60, 1u << (x >> 4) % 3, (int)(x >> 20) % 2, &val);
     }
@@ -211,8 +222,7 @@ static void *guest_thread(void *seed)
 static void *drain(void *unused)
 {
     char buf[4096];
-    while (read(out_pipe[0], buf, sizeof buf) > 0) {
-    }
+    while (read(out_pipe[0], buf, sizeof buf) > 0) {}
     return unused;
 }
 
@@ -239,8 +249,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
-        TEST(output_at_once),  TEST(transmit_interrupt), TEST(polled_input), TEST(receive_interrupts),
-        TEST(nothing_is_lost), TEST(loopback),           TEST(anything_by_two),
+        TEST(output_at_once),     TEST(transmit_interrupt), TEST(polled_input),
+        TEST(receive_interrupts), TEST(nothing_is_lost),    TEST(loopback),
+        TEST(anything_by_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

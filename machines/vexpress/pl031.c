@@ -14,7 +14,7 @@
 struct pl031 {
     struct irq_line irq;
     uint32_t load, match;
-    uint32_t base;    /* the count at base_ns */
+    uint32_t base; /* the count at base_ns */
     uint64_t base_ns;
     bool mask, raw;
     struct dev_timer timer;

@@ -10,11 +10,11 @@
 
 enum { CMD_RESPONSE = 0x40, CMD_ENABLE = 0x400, DATA_ENABLE = 1 };
 enum { ST_CMD_TIMEOUT = 4, ST_DATA_TIMEOUT = 8, ST_CMD_SENT = 0x80, ST_CLEARABLE = 0x7ff };
-#define COMMAND (0x0c / 4)
+#define COMMAND   (0x0c / 4)
 #define DATA_CTRL (0x2c / 4)
-#define STATUS (0x34 / 4)
-#define MASK0 (0x3c / 4)
-#define MASK1 (0x40 / 4)
+#define STATUS    (0x34 / 4)
+#define MASK0     (0x3c / 4)
+#define MASK1     (0x40 / 4)
 
 /* guarded by device lock */
 struct pl180 {

@@ -29,7 +29,7 @@ enum {
 struct counter {
     struct sp804 *owner;
     uint32_t load, control;
-    uint32_t value;   /* at value_ns; with CTRL_32BIT off the upper half does not count, but stays */
+    uint32_t value; /* at value_ns; with CTRL_32BIT off the upper half does not count, but stays */
     uint64_t value_ns;
     bool halted; /* one-shot: has reached zero */
     bool raw;

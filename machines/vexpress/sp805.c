@@ -8,7 +8,7 @@
 
 #include "machines/vexpress/devices.h"
 
-#define HZ 32768u
+#define HZ     32768u
 #define UNLOCK 0x1acce551u
 enum { CTRL_INTEN = 1, CTRL_RESEN = 2 };
 
@@ -16,7 +16,7 @@ enum { CTRL_INTEN = 1, CTRL_RESEN = 2 };
 struct sp805 {
     struct irq_line irq;
     uint32_t load, control;
-    uint32_t value; /* while stopped */
+    uint32_t value;   /* while stopped */
     uint64_t zero_ns; /* while running: when it reaches zero */
     bool raw, locked;
     struct dev_timer timer;

@@ -10,9 +10,9 @@
 #include "engine/base/log.h"
 #include "machines/vexpress/devices.h"
 
-#define SYS_ID 0x1190f500u     /* DUI 0447 4.3.1: board HBI0190, revision B */
-#define PROC_ID0 0x14000237u   /* DUI 0604: HBI0237, Cortex-A15 */
-#define PROC_ID1 0xffffffffu   /* no second daughterboard */
+#define SYS_ID   0x1190f500u /* DUI 0447 4.3.1: board HBI0190, revision B */
+#define PROC_ID0 0x14000237u /* DUI 0604: HBI0237, Cortex-A15 */
+#define PROC_ID1 0xffffffffu /* no second daughterboard */
 
 /* guarded by device lock */
 struct sysregs {
@@ -164,7 +164,8 @@ static bool sysregs_write(void *dev, uint32_t off, unsigned size, int cpu, uint3
     DCHECK(device_lock_held(), "system register write without the device lock");
     (void)cpu;
     if (size != 4 && off >= 0x84) {
-        guest_error("system registers: store of %u bytes at 0x%" PRIx32 "; ignored, they are words", size, off);
+        guest_error("system registers: store of %u bytes at 0x%" PRIx32 "; ignored, they are words",
+                    size, off);
         return true;
     }
     val <<= 8 * (off & 3);

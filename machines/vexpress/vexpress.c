@@ -23,23 +23,23 @@
 #include "machines/timers.h"
 #include "machines/vexpress/devices.h"
 
-#define RAM_BASE UINT64_C(0x80000000)
-#define RAM_MAX UINT64_C(0x80000000)
-#define SRAM_BASE UINT64_C(0x14000000)
-#define SRAM_BYTES UINT64_C(0x02000000)
-#define VRAM_BASE UINT64_C(0x18000000)
-#define VRAM_BYTES UINT64_C(0x00800000)
-#define TILE_SRAM_BASE UINT64_C(0x2e000000)
+#define RAM_BASE        UINT64_C(0x80000000)
+#define RAM_MAX         UINT64_C(0x80000000)
+#define SRAM_BASE       UINT64_C(0x14000000)
+#define SRAM_BYTES      UINT64_C(0x02000000)
+#define VRAM_BASE       UINT64_C(0x18000000)
+#define VRAM_BYTES      UINT64_C(0x00800000)
+#define TILE_SRAM_BASE  UINT64_C(0x2e000000)
 #define TILE_SRAM_BYTES UINT64_C(0x00010000)
-#define FLASH_BYTES UINT64_C(0x04000000)
-#define PERIPHBASE 0x2c000000u
-#define RAW_OFFSET UINT64_C(0x10000)
-#define DTB_OFFSET UINT64_C(0x08000000) /* above what a kernel's decompressor writes */
-#define DTB_MAX UINT64_C(0x200000)
-#define MACHINE_NUMBER 2272 /* 0x8e0 */
-#define CPSR_ENTRY 0x1d3    /* supervisor; A, I, F masked */
+#define FLASH_BYTES     UINT64_C(0x04000000)
+#define PERIPHBASE      0x2c000000u
+#define RAW_OFFSET      UINT64_C(0x10000)
+#define DTB_OFFSET      UINT64_C(0x08000000) /* above what a kernel's decompressor writes */
+#define DTB_MAX         UINT64_C(0x200000)
+#define MACHINE_NUMBER  2272  /* 0x8e0 */
+#define CPSR_ENTRY      0x1d3 /* supervisor; A, I, F masked */
 
-#define DEVICES_MAX 40
+#define DEVICES_MAX     40
 
 struct board {
     struct gicv2 *gic;
@@ -104,7 +104,8 @@ static void add_devices(struct board *b, unsigned smp)
     add(b, 0x1c130000, 0x1000, &virtio_mmio_ops, NULL, NULL, "virtio-mmio");
     ADD(0x1c160000, i2c_bus, "i2c-dvi", i2c_bus_new());
     ADD(0x1c170000, pl031, "pl031-clock", pl031_new(SPI(4)));
-    add(b, 0x1c1a0000, 0x1000, &constant_ops, NULL, &all_ones, "compact-flash"); /* no card: floating bus */
+    add(b, 0x1c1a0000, 0x1000, &constant_ops, NULL, &all_ones,
+        "compact-flash"); /* no card: floating bus */
     ADD(0x1c1f0000, primecell, "pl111-display", primecell_new(0x111, 2));
 
     /* The tile: DUI 0604 table 3-2. Controllers that programs set up and then forget; and the DMA controller and
@@ -126,8 +127,8 @@ static void add_devices(struct board *b, unsigned smp)
 static void put_words(gpa at, const uint32_t *words, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        const uint8_t raw[4] = {(uint8_t)words[i], (uint8_t)(words[i] >> 8), (uint8_t)(words[i] >> 16),
-                                (uint8_t)(words[i] >> 24)};
+        const uint8_t raw[4] = {(uint8_t)words[i], (uint8_t)(words[i] >> 8),
+                                (uint8_t)(words[i] >> 16), (uint8_t)(words[i] >> 24)};
         enum mem_result r = mem_write(at + 4 * i, raw, 4);
         CHECK(r == MEM_OK, "no RAM at 0x%" PRIx64, at);
     }
@@ -150,8 +151,7 @@ static void place_pen(void)
         0xe3510000, /*     cmp  r1, #0             */
         0x0afffffb, /*     beq  1b                 */
         0xe12fff11, /*     bx   r1                 */
-        PERIPHBASE + 0x2000,
-        0x1c010030,
+        PERIPHBASE + 0x2000, 0x1c010030,
     };
     put_words(SRAM_BASE, pen, ARRAY_SIZE(pen));
 }
@@ -163,21 +163,23 @@ static bool load_dtb(struct board *b, const struct machine_config *cfg, struct e
     if (!load_file(cfg->dtb, DTB_MAX, &b->dtb, &b->dtb_bytes, e))
         return false;
     if (b->dtb_bytes < 8 || memcmp(b->dtb, "\xd0\x0d\xfe\xed", 4) != 0) {
-        error_set(e, 1, "%s: not a flattened device tree, which begins with the bytes d0 0d fe ed", cfg->dtb);
+        error_set(e, 1, "%s: not a flattened device tree, which begins with the bytes d0 0d fe ed",
+                  cfg->dtb);
         return false;
     }
     gpa ram_end = RAM_BASE + cfg->ram_bytes;
     b->dtb_base = RAM_BASE + DTB_OFFSET;
     if (b->dtb_base + b->dtb_bytes > ram_end)
-        b->dtb_base = b->dtb_bytes < cfg->ram_bytes ? (ram_end - b->dtb_bytes) & ~UINT64_C(0xfff) : 0;
+        b->dtb_base =
+            b->dtb_bytes < cfg->ram_bytes ? (ram_end - b->dtb_bytes) & ~UINT64_C(0xfff) : 0;
     for (unsigned i = 0; i < b->image.segment_count; i++) {
         const struct image_segment *s = &b->image.segments[i];
         if (b->dtb_base < s->base + s->mem_bytes && s->base < b->dtb_base + b->dtb_bytes)
             b->dtb_base = 0;
     }
     if (b->dtb_base < RAM_BASE) {
-        error_set(e, 2, "%s: no room in RAM for its %zu bytes beside the image; give more memory", cfg->dtb,
-                  b->dtb_bytes);
+        error_set(e, 2, "%s: no room in RAM for its %zu bytes beside the image; give more memory",
+                  cfg->dtb, b->dtb_bytes);
         return false;
     }
     return true;
@@ -213,7 +215,9 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
         return false;
     }
     if (cfg->ram_bytes < (1u << 20) || cfg->ram_bytes > RAM_MAX || cfg->ram_bytes % (1u << 20)) {
-        error_set(e, 2, "vexpress-a15 takes 1 MiB to %" PRIu64 " MiB of memory in whole MiB, not %" PRIu64 " bytes",
+        error_set(e, 2,
+                  "vexpress-a15 takes 1 MiB to %" PRIu64 " MiB of memory in whole MiB, not %" PRIu64
+                  " bytes",
                   RAM_MAX >> 20, cfg->ram_bytes);
         return false;
     }
@@ -227,7 +231,8 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
         {TILE_SRAM_BASE, TILE_SRAM_BYTES, "tile SRAM"},
     };
     /* Files first: a wrong one is told before memory is asked for. */
-    if (!image_open(&b->image, cfg->image, cfg->raw, RAM_BASE + RAW_OFFSET, ranges, ARRAY_SIZE(ranges), e) ||
+    if (!image_open(&b->image, cfg->image, cfg->raw, RAM_BASE + RAW_OFFSET, ranges,
+                    ARRAY_SIZE(ranges), e) ||
         !load_dtb(b, cfg, e)) {
         board_free(b);
         return false;
@@ -254,7 +259,8 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
     return true;
 }
 
-static void vexpress_entry_state(struct machine *m, unsigned cpu, uint32_t regs[16], uint32_t *cpsr, bool *powered_on)
+static void vexpress_entry_state(struct machine *m, unsigned cpu, uint32_t regs[16], uint32_t *cpsr,
+                                 bool *powered_on)
 {
     const struct board *b = m->board;
     memset(regs, 0, 16 * sizeof regs[0]);
@@ -294,7 +300,8 @@ static const struct machine_cpu_ops cpu_ops = {
 
 const struct machine_type vexpress_a15 = {
     .name = "vexpress-a15",
-    .summary = "Versatile Express with a Cortex-A15 tile: GICv2, generic and SP804 timers, PL011 UARTs",
+    .summary =
+        "Versatile Express with a Cortex-A15 tile: GICv2, generic and SP804 timers, PL011 UARTs",
     .ram_default = UINT64_C(512) << 20,
     .ram_max = RAM_MAX,
     .cpus_max = MAX_VCPUS,

@@ -11,7 +11,7 @@
 #include "machines/timers.h"
 #include "machines/vexpress/vexpress.h"
 
-#define SYS 0x1c010000u
+#define SYS         0x1c010000u
 #define DISTRIBUTOR 0x2c001000u
 
 static struct machine m;
@@ -34,8 +34,12 @@ static const char *tiny_elf(uint32_t at, uint32_t entry)
               .e_phoff = offsetof(struct tiny, p),
               .e_phentsize = sizeof(Elf32_Phdr),
               .e_phnum = 1},
-        .p = {.p_type = PT_LOAD, .p_offset = offsetof(struct tiny, text), .p_vaddr = at, .p_paddr = at,
-              .p_filesz = 16, .p_memsz = 0x2000},
+        .p = {.p_type = PT_LOAD,
+              .p_offset = offsetof(struct tiny, text),
+              .p_vaddr = at,
+              .p_paddr = at,
+              .p_filesz = 16,
+              .p_memsz = 0x2000},
         .text = {0x11111111, 0x22222222, 0x33333333, 0x44444444},
     };
     return fake_file(&f, sizeof f);
@@ -186,10 +190,12 @@ static void identification(void **state)
         gpa base;
         uint32_t periph;
     } rows[] = {
-        {0x1c020000, 0x00041810}, {0x1c040000, 0x00041041}, {0x1c050000, 0x00041180}, {0x1c060000, 0x00041050},
-        {0x1c070000, 0x00041050}, {0x1c090000, 0x00141011}, {0x1c0a0000, 0x00141011}, {0x1c0b0000, 0x00141011},
-        {0x1c0c0000, 0x00141011}, {0x1c0f0000, 0x00141805}, {0x1c110000, 0x00141804}, {0x1c120000, 0x00141804},
-        {0x1c170000, 0x00041031}, {0x1c1f0000, 0x00241111}, {0x2b0a0000, 0x00041341}, {0x7ffd0000, 0x00041354},
+        {0x1c020000, 0x00041810}, {0x1c040000, 0x00041041}, {0x1c050000, 0x00041180},
+        {0x1c060000, 0x00041050}, {0x1c070000, 0x00041050}, {0x1c090000, 0x00141011},
+        {0x1c0a0000, 0x00141011}, {0x1c0b0000, 0x00141011}, {0x1c0c0000, 0x00141011},
+        {0x1c0f0000, 0x00141805}, {0x1c110000, 0x00141804}, {0x1c120000, 0x00141804},
+        {0x1c170000, 0x00041031}, {0x1c1f0000, 0x00241111}, {0x2b0a0000, 0x00041341},
+        {0x7ffd0000, 0x00041354},
     };
     create_tiny();
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -213,9 +219,9 @@ static void identification(void **state)
 static void nobody_is_there(void **state)
 {
     (void)state;
-    static const gpa holes[] = {0x04000000, 0x10000000, 0x1a000000, 0x1b000000, 0x1c000000, 0x1c080000,
-                                0x1c180000, 0x20000000, 0x2c000000, 0x2c004000, 0x40000000, 0x100000000,
-                                0x880000000};
+    static const gpa holes[] = {0x04000000, 0x10000000,  0x1a000000, 0x1b000000, 0x1c000000,
+                                0x1c080000, 0x1c180000,  0x20000000, 0x2c000000, 0x2c004000,
+                                0x40000000, 0x100000000, 0x880000000};
     uint32_t val;
     create_tiny();
     for (unsigned i = 0; i < ARRAY_SIZE(holes); i++) {
@@ -343,7 +349,8 @@ static void anything(void **state)
         gpa base;
         uint64_t bytes;
         fake_mmio_region((unsigned)(x >> 2) % n, &base, &bytes, &name);
-        uint64_t off = (y >> 4) % ((y & 3) ? (bytes < 0x100 ? bytes : 0x100) : bytes) & ~(uint64_t)(size - 1);
+        uint64_t off =
+            (y >> 4) % ((y & 3) ? (bytes < 0x100 ? bytes : 0x100) : bytes) & ~(uint64_t)(size - 1);
         int cpu = (int)((x >> 12) % 5) - 1;
         uint32_t val = (uint32_t)(x >> 32);
         if ((x >> 16) % 2) {
@@ -365,10 +372,12 @@ static void anything(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(entry_of_an_elf), cmocka_unit_test(entry_of_a_kernel), cmocka_unit_test(device_tree),
-        cmocka_unit_test(refused),         cmocka_unit_test(identification),    cmocka_unit_test(nobody_is_there),
-        cmocka_unit_test(system_registers), cmocka_unit_test(configuration),    cmocka_unit_test(interrupt_wiring),
-        cmocka_unit_test(reset),           cmocka_unit_test(anything),
+        cmocka_unit_test(entry_of_an_elf),  cmocka_unit_test(entry_of_a_kernel),
+        cmocka_unit_test(device_tree),      cmocka_unit_test(refused),
+        cmocka_unit_test(identification),   cmocka_unit_test(nobody_is_there),
+        cmocka_unit_test(system_registers), cmocka_unit_test(configuration),
+        cmocka_unit_test(interrupt_wiring), cmocka_unit_test(reset),
+        cmocka_unit_test(anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
