@@ -30,6 +30,16 @@ static void jc_for_flags(struct vcpu *v, struct exec_state *x, unsigned mode, ui
     x->jc_flags[mode] = base;
 }
 
+/* The byte of pc: its canonical physical address and where it is in the host. */
+static bool fetch(struct vcpu *v, uint32_t pc, bool raise, gpa *canon, const uint8_t **host)
+{
+    if (!softmmu_fetch(v, pc, raise, canon, host))
+        return false;
+    *canon |= pc & 0xfff;
+    *host += pc & 0xfff;
+    return true;
+}
+
 static struct tb *look_up(struct vcpu *v, const struct tb_key *key)
 {
     count(v, TB_FIND);
@@ -54,7 +64,7 @@ struct tb *exec_find_slow(struct vcpu *v, uint32_t flags)
     unsigned mode = flags & TBF_PRIV ? MMU_PRIV : MMU_USER;
     gpa canon;
     const uint8_t *host;
-    softmmu_fetch(v, pc_t & ~1u, true, &canon, &host); /* may leave: prefetch abort */
+    fetch(v, pc_t & ~1u, true, &canon, &host); /* may leave: prefetch abort */
     struct tb_key key = {pc_t & ~1u, flags, canon};
     struct tb *tb = look_up(v, &key);
     if (!tb) {
@@ -85,7 +95,7 @@ const void *exec_jump_cache_miss(struct vcpu *v, uint32_t pc_t)
         return NULL;
     gpa canon;
     const uint8_t *host;
-    if (!softmmu_fetch(v, pc_t & ~1u, false, &canon, &host))
+    if (!fetch(v, pc_t & ~1u, false, &canon, &host))
         return NULL;
     struct tb_key key = {pc_t & ~1u, flags, canon};
     struct tb *tb = look_up(v, &key);

@@ -117,6 +117,8 @@ static bool bounded_once(struct vcpu *v)
     gpa canon;
     const uint8_t *host;
     softmmu_fetch(v, v->r[15] & ~1u, true, &canon, &host);
+    canon |= v->r[15] & 0xffe;
+    host += v->r[15] & 0xffe;
     /* The block belongs to this pass alone; no pointer to any other block is kept across its translation (what QEMU's
      * cpu_exec_nocache got wrong more than once). */
     struct tb_key key = {v->r[15] & ~1u, flags, canon};

@@ -155,30 +155,25 @@ void tb_pages_remove(const struct pages_locked *w, struct tb *tb)
 
 /* -- Stores ------------------------------------------------------------------------------------------------------------------------ */
 
-static void store_bytes(struct vcpu *v, gpa canon, uint8_t *host, const void *val, unsigned bytes)
+struct plain_store {
+    struct vcpu *v;
+    gpa canon;
+    uint8_t *host;
+    const void *val;
+    unsigned bytes;
+};
+
+static bool store_bytes(void *ctx)
 {
+    const struct plain_store *s = ctx;
+    if (!s->val)
+        return true; /* a device's bytes are there already */
     /* Relaxed: a flag set after this load is followed by a quiescent section before anyone relies on it. */
-    if (atomics->store && (atomic_load_explicit(page_state(canon), memory_order_relaxed) & PAGE_EXCL)) {
-        atomics->store(v, canon, host, val, bytes);
-        return;
-    }
-    /* Single-copy atomic when aligned (ARM DDI 0406C A3.5.3). */
-    if (bytes == 8 && !(canon & 7)) {
-        uint64_t x;
-        memcpy(&x, val, 8);
-        __atomic_store_n((uint64_t *)host, x, __ATOMIC_RELAXED);
-    } else if (bytes == 4 && !(canon & 3)) {
-        uint32_t x;
-        memcpy(&x, val, 4);
-        __atomic_store_n((uint32_t *)host, x, __ATOMIC_RELAXED);
-    } else if (bytes == 2 && !(canon & 1)) {
-        uint16_t x;
-        memcpy(&x, val, 2);
-        __atomic_store_n((uint16_t *)host, x, __ATOMIC_RELAXED);
-    } else {
-        for (unsigned i = 0; i < bytes; i++)
-            __atomic_store_n(host + i, ((const uint8_t *)val)[i], __ATOMIC_RELAXED);
-    }
+    if (atomics->store && (atomic_load_explicit(page_state(s->canon), memory_order_relaxed) & PAGE_EXCL))
+        atomics->store(s->v, s->canon, s->host, s->val, s->bytes);
+    else
+        host_store(s->host, s->val, s->bytes);
+    return true;
 }
 
 /* A block of p hit by [lo, hi), crossing or not as asked. */
@@ -193,19 +188,21 @@ static struct tb *find_hit(struct tb_page *p, unsigned lo, unsigned hi, bool cro
     return NULL;
 }
 
-bool tb_store_code(struct vcpu *v, gpa canon, uint8_t *host, const void *val, unsigned bytes)
+/* Returns whether it stored; *died: whether something died. */
+static bool modify_code(struct vcpu *v, gpa canon, unsigned bytes, bool (*modify)(void *ctx), void *ctx, bool *died)
 {
     unsigned lo = canon & 0xfff, hi = lo + bytes;
-    bool died = false, crossing = false;
+    bool crossing = false;
+    *died = false;
     struct tb *tb;
     CHECK(hi <= GUEST_PAGE_SIZE, "store across frames at %#" PRIx64, canon);
 
     struct pages_locked w = tb_pages_lock(canon, UINT64_MAX);
-    store_bytes(v, canon, host, val, bytes);
-    if (w.page[0]->lines & line_mask(lo, hi)) {
+    bool stored = modify(ctx);
+    if (stored && (w.page[0]->lines & line_mask(lo, hi))) {
         while ((tb = find_hit(w.page[0], lo, hi, false))) {
             tb_invalidate(&w, tb);
-            died = true;
+            *died = true;
         }
         crossing = find_hit(w.page[0], lo, hi, true);
     }
@@ -224,12 +221,26 @@ bool tb_store_code(struct vcpu *v, gpa canon, uint8_t *host, const void *val, un
         /* Same frames as those locked, or leave it to the next round. */
         if (again && tb_pages_cover(&w, again)) {
             tb_invalidate(&w, again);
-            died = true;
+            *died = true;
         }
         tb_pages_unlock(&w);
     }
-    if (v && died)
+    if (v && *died)
         count(v, SMC_STORES);
+    return stored;
+}
+
+bool tb_modify_code(struct vcpu *v, gpa canon, unsigned bytes, bool (*modify)(void *ctx), void *ctx)
+{
+    bool died;
+    return modify_code(v, canon, bytes, modify, ctx, &died);
+}
+
+bool tb_store_code(struct vcpu *v, gpa canon, uint8_t *host, const void *val, unsigned bytes)
+{
+    struct plain_store s = {v, canon, host, val, bytes};
+    bool died;
+    modify_code(v, canon, bytes, store_bytes, &s, &died);
     return died;
 }
 

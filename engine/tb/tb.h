@@ -113,6 +113,10 @@ bool tb_pages_cover(const struct pages_locked *w, const struct tb *tb); /* are a
  * one; no page lock held. Returns true if something died. */
 bool tb_store_code(struct vcpu *v, gpa canon, uint8_t *host, const void *val, unsigned bytes);
 
+/* The same for a store that is conditional: modify(ctx) is called under the page lock, performs it or not, and says
+ * which; so does the call. */
+bool tb_modify_code(struct vcpu *v, gpa canon, unsigned bytes, bool (*modify)(void *ctx), void *ctx);
+
 /* QUIESCED: forget all lists and clear PAGE_CODE everywhere. */
 void tb_pages_drop_all(void);
 
