@@ -10,7 +10,7 @@
 RT_GUEST("icall");
 
 #define F(i)                                                                                                       \
-    static NOINLINE uint32_t f##i(uint32_t x) { return (x ^ (0x1234567u * (i + 1))) + i + 1; }
+    static NOINLINE uint32_t f##i(uint32_t x) { return (x ^ (0x2468acf2u * (i + 1))) + i + 1; }
 F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15)
 
 typedef uint32_t (*fn)(uint32_t);
@@ -41,7 +41,7 @@ static uint64_t run(const char *kind)
     }
     uint64_t ns = rt_parallel_roi(work, NULL);
     for (uint32_t i = 0; i < calls; i++)
-        want = (want ^ (0x1234567u * (which[i % PATTERN] + 1))) + which[i % PATTERN] + 1;
+        want = (want ^ (0x2468acf2u * (which[i % PATTERN] + 1))) + which[i % PATTERN] + 1;
     rt_printf("%s %08x\n", kind, result[0][0]);
     strcpy(name, kind);
     strcpy(name + strlen(name), "_calls_per_s");

@@ -29,7 +29,7 @@ enum { P_OK, P_NONE, P_READ_ONLY, P_NO_USER, P_XN, P_NO_ACCESS, P_NO_AF, P_UNALI
 static uint32_t page[RT_PAGE / 4] ALIGNED(4096);
 static uint32_t l2[256] ALIGNED(1024), l2_domain[256] ALIGNED(1024);
 static uint32_t rounds;
-static struct {
+static volatile struct {
     uint32_t count, fsr, far, pc, r4;
     const char *what;
     uint32_t got, want;

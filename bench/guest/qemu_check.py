@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """qemu_check.py — runs the guests with their test parameters under qemu-system-arm and prints a table.
 
-The guests of guests.json marked qemu "ok" must pass; for the others the outcome is shown but does not count.
+The guests that guests.json marks qemu "ok" must pass; for the others the outcome is shown but does not count.
 Exit code 0 when all that must pass did, else 1.
 """
 import argparse

@@ -27,7 +27,8 @@ extern const char rt_name[];
 void guest_main(void);
 
 #define ALIGNED(n) __attribute__((aligned(n)))
-#define NOINLINE __attribute__((noinline, noclone))
+/* noipa: the compiler must not conclude from a callee's body what an exception hook leaves alone. */
+#define NOINLINE __attribute__((noinline, noclone, noipa))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #ifdef __thumb__
 #define RT_THUMB 1
