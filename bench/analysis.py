@@ -138,7 +138,8 @@ def _verdict(result: Result, row: Row, family: int) -> str:
     if not row.values:
         return "no run passed"
     if row.versus is None:
-        return "baseline"
+        own = (row.variant, row.copy) == (result.experiment.baseline, 0)
+        return "baseline" if own else "no baseline to compare with"
     ratio, p = row.versus.ratio, row.p_holm
     if math.isnan(ratio.value) or p is None:
         return "not comparable"

@@ -1,4 +1,4 @@
-"""cli_test.py - the commands end to end on a made-up program: usage, a bench, stopping, resuming, a full disk."""
+"""cli_test.py - the commands end to end on a made-up program: usage, stopping, going on, a full disk."""
 
 from __future__ import annotations
 

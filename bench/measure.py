@@ -62,7 +62,11 @@ def suite(
     if outcome.done == 0:
         print("dbtlab: stopped before the first run; nothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
-    return _finish(plan, outcome, paper)
+    try:
+        return _finish(plan, outcome, paper)
+    except record.WriteError as error:
+        hint = f"the runs are kept and --resume --out={folder} writes the report"
+        raise BenchError(f"{error}; {hint}") from error
 
 
 def _run(

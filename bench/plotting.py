@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import subprocess
+import tempfile
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -233,26 +234,40 @@ def _size(figure: Figure) -> tuple[int, int, float]:
     return max(760, 110 + 390 * figure.columns), 66 + 250 * rows, 78
 
 
-def draw(figure: Figure, folder: Path) -> Path:
-    """Write the figure's four files into folder; returns the SVG."""
+def _render(figure: Figure, data: str, script: str) -> dict[str, bytes]:
+    """Run gnuplot in a folder of its own, so that a failure leaves no half-drawn picture behind."""
+    with tempfile.TemporaryDirectory(prefix="dbtlab-plot-") as scratch:
+        place = Path(scratch)
+        (place / f"{figure.name}.dat").write_text(data)
+        (place / f"{figure.name}.gp").write_text(script)
+        done = subprocess.run(
+            ["gnuplot", f"{figure.name}.gp"],
+            cwd=place,
+            capture_output=True,
+            text=True,
+            timeout=GNUPLOT_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = [line for line in done.stderr.splitlines() if line.strip()]
+            raise PlotError(f"gnuplot failed on {figure.name}.gp: {said[-1] if said else 'no reason'}")
+        return {kind: (place / f"{figure.name}.{kind}").read_bytes() for kind in ("svg", "png")}
+
+
+def draw(figure: Figure, folder: Path) -> None:
+    """Write the figure's four files into folder, each of them whole."""
     if not shutil.which("gnuplot"):
         raise PlotError("gnuplot is not installed; ./dbtlab setup installs it")
-    folder.mkdir(exist_ok=True)
     width, height, left = _size(figure)
     title = textwrap.wrap(figure.title, int((width - 32) / TITLE_CHAR))
     height += _head(title)
-    record.write_whole(folder / f"{figure.name}.dat", _data(figure))
-    script = folder / f"{figure.name}.gp"
-    record.write_whole(script, _script(figure, width, height, left, title))
-    done = subprocess.run(
-        ["gnuplot", script.name],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=GNUPLOT_TIMEOUT_S,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise PlotError(f"gnuplot failed on {script}: {said[-1] if said else 'no reason given'}")
-    return folder / f"{figure.name}.svg"
+    data = _data(figure)
+    script = _script(figure, width, height, left, title)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BenchError(f"cannot write {folder}: {error.strerror}") from error
+    record.write_whole(folder / f"{figure.name}.dat", data)
+    record.write_whole(folder / f"{figure.name}.gp", script)
+    for kind, picture in _render(figure, data, script).items():
+        record.write_whole(folder / f"{figure.name}.{kind}", picture)

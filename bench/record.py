@@ -17,8 +17,12 @@ RUNS = "runs.jsonl"
 MANIFEST = "manifest.json"
 
 
-def _failed(path: Path, error: OSError) -> BenchError:
-    return BenchError(f"cannot write {path}: {error.strerror}")
+class WriteError(BenchError):
+    """The file system refused; what was written before is whole."""
+
+
+def _failed(path: Path, error: OSError) -> WriteError:
+    return WriteError(f"cannot write {path}: {error.strerror}")
 
 
 def write_whole(path: Path, data: str | bytes) -> None:

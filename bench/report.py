@@ -73,7 +73,7 @@ def _vcpus(row: Row, crowd: dict[int, str]) -> str:
 
 def _comparison_cells(row: Row) -> list[str]:
     if row.versus is None:
-        return ["1", "", "", ""]
+        return ["1" if row.verdict == "baseline" else "-", "", "", ""]
     v = row.versus
     return [
         with_interval(v.ratio, ratio_text),
@@ -112,7 +112,7 @@ def short_table(result: Result, crowd: dict[int, str]) -> list[str]:
             _vcpus(row, crowd),
             row.variant,
             quantity(row.median.value, unit) if row.median else "-",
-            ratio_text(row.versus.ratio.value) if row.versus else "1",
+            ratio_text(row.versus.ratio.value) if row.versus else _comparison_cells(row)[0],
             row.verdict,
         ]
         for row in result.rows

@@ -109,6 +109,10 @@ class Rows(unittest.TestCase):
         self.assertIn("no more than the A/A pair differs", self.row(runs, "slow").verdict)
         self.assertEqual(self.row(runs, "base", 1).verdict, "A/A pair differs: distrust")
 
+    def test_without_its_baseline_a_row_is_not_judged(self) -> None:
+        runs = [run for run in made_up() if run["variant"] != "base"]
+        self.assertEqual(self.row(runs, "slow").verdict, "no baseline to compare with")
+
     def test_no_run_passed(self) -> None:
         runs = made_up()
         for run in runs:
