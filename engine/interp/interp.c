@@ -5,8 +5,8 @@
  * plain way of saying things. Guest memory is accessed with relaxed atomics of the access's size, which is what
  * an x86 move does and what ThreadSanitizer understands.
  *
- * State at an op that may leave: registers and flags live in v all the time; r15 and ITSTATE are stored by the
- * `insn` marker.
+ * State at an op that may leave: registers and flags live in v all the time, r15 is stored by the `insn` marker.
+ * ITSTATE is stored only before ops that may leave, as the JIT's paths do: elsewhere v->it is the front end's.
  */
 #include "engine/interp/interp.h"
 
@@ -283,6 +283,12 @@ static int exit_number(const struct ir_block *b, uint32_t at)
     return n;
 }
 
+static bool may_leave(const struct ir_ins *in)
+{
+    bool call = in->op == IR_CALL || in->op == IR_CALL64;
+    return call ? ir_helper_info[in->imm].leaves : ir_op_info[in->op].f;
+}
+
 static struct interp_end end_at(struct vcpu *v, uint32_t pc_t, int exit, bool loop)
 {
     v->r[15] = pc_t;
@@ -293,7 +299,7 @@ static struct interp_end end_at(struct vcpu *v, uint32_t pc_t, int exit, bool lo
 struct interp_end interp_run(struct vcpu *v, const struct ir_block *b, const struct atomics_ops *atomics)
 {
     uint64_t val[IR_MAX_INS];
-    uint32_t thumb = v->thumb;
+    uint32_t thumb = v->thumb, it = 0;
 
     for (uint32_t i = 0; i < b->n; i++) {
         const struct ir_ins *in = &b->ins[i];
@@ -304,12 +310,14 @@ struct interp_end interp_run(struct vcpu *v, const struct ir_block *b, const str
         uint8_t s = in->s;
         uint64_t r = 0;
 
+        if (may_leave(in))
+            v->it = it;
         switch ((enum ir_op)in->op) {
         case IR_NOP:
         case IR_LABEL: continue;
         case IR_INSN:
             v->r[15] = n | thumb;
-            v->it = in->imm2;
+            it = in->imm2;
             count(v, INTERP_INSNS);
             continue;
 
