@@ -94,7 +94,6 @@ static void store_piece(struct vcpu *v, struct tlb_entry *e, gva va, const void 
         return;
     }
     if (flags & PAGE_CODE) {
-        count(v, SMC_STORES);
         /* That the running block may have died makes no difference to it (see its declaration). */
         (void)tb_store_code(v, canon, host, val, bytes);
     } else if (atomics && atomics->store) {

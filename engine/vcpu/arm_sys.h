@@ -27,7 +27,7 @@ struct arm_sys {
     uint32_t usr_r8_12[5], fiq_r8_12[5]; /* the set that is not current */
 
     /* CP15 by name */
-    uint32_t sctlr, actlr, cpacr, nsacr, scr;
+    uint32_t sctlr, actlr, cpacr, nsacr, scr, sder;
     uint32_t ttbcr, dacr;
     uint64_t ttbr0, ttbr1, par;
     uint32_t dfsr, ifsr, dfar, ifar, adfsr, aifsr;
@@ -36,8 +36,8 @@ struct arm_sys {
     uint32_t contextidr, fcseidr, tpidrurw, tpidruro, tpidrprw;
     uint32_t csselr;
     uint32_t cntkctl, cntfrq;
-    uint32_t pmcr, pmcnten, pmovsr, pmselr, pmuserenr, pminten, pmxevtyper[6];
-    uint64_t pmccntr_offset;
+    uint32_t pmcr, pmcnten, pmovsr, pmselr, pmuserenr, pminten, pmxevtyper[6], pmxevcntr[6], pmccfiltr;
+    uint64_t pmccntr_offset; /* counting: ticks at which the counter was 0; stopped: its value */
     uint32_t l2ctlr, l2ectlr;
     uint32_t teecr, teehbr;
     uint32_t mpidr;

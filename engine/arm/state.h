@@ -1,0 +1,42 @@
+/*
+ * state.h — modes, banks and bits of the system registers, for the system side of engine/arm
+ */
+#ifndef ENGINE_ARM_STATE_H
+#define ENGINE_ARM_STATE_H
+
+#include "engine/arm/arm.h"
+
+#define CPSR_STORED (CPSR_E | CPSR_A | CPSR_I | CPSR_F | 0x1fu) /* what v->cpsr holds */
+#define CPSR_IT 0x0600fc00u
+
+enum {
+    SCTLR_M = BIT(0), SCTLR_A = BIT(1), SCTLR_C = BIT(2), SCTLR_CP15BEN = BIT(5), SCTLR_SW = BIT(10),
+    SCTLR_Z = BIT(11), SCTLR_I = BIT(12), SCTLR_V = BIT(13), SCTLR_WXN = BIT(19), SCTLR_UWXN = BIT(20),
+    SCTLR_EE = BIT(25), SCTLR_TRE = BIT(28), SCTLR_AFE = BIT(29), SCTLR_TE = BIT(30)
+};
+enum { SCR_NS = BIT(0), SCR_IRQ = BIT(1), SCR_FIQ = BIT(2), SCR_EA = BIT(3), SCR_SCD = BIT(7), SCR_HCE = BIT(8) };
+#define TTBCR_EAE BIT(31)
+
+static inline uint32_t arm_mode(const struct vcpu *v)
+{
+    return v->cpsr & 0x1f;
+}
+
+/* BANK_*, or -1 for a mode that this CPU does not have. */
+int arm_bank(uint32_t mode);
+/* Register n (0..14) as mode sees it, wherever it is now. mode: an existing one. */
+uint32_t *arm_banked_reg(struct vcpu *v, uint32_t mode, unsigned n);
+
+/* Fault status values of the two formats: arm_fsr(v, fault, level). Codes without a level take 0. */
+enum arm_fault {
+    FAULT_ALIGNMENT, FAULT_DEBUG, FAULT_TRANSLATION, FAULT_ACCESS, FAULT_DOMAIN, FAULT_PERMISSION,
+    FAULT_EXTERNAL, FAULT_EXTERNAL_WALK, FAULT_EXTERNAL_ASYNC
+};
+/* In the format in force (TTBCR.EAE), without WnR and domain. */
+uint32_t arm_fsr(const struct vcpu *v, enum arm_fault fault, unsigned level);
+
+/* Monitor mode is entered with the same rules as the others. */
+void arm_enter_exception(struct vcpu *v, uint32_t mode, uint32_t vector, uint32_t return_address,
+                         uint32_t mask, bool monitor);
+
+#endif
