@@ -46,3 +46,12 @@ uint64_t now_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
+
+#ifdef __SANITIZE_THREAD__
+/* liburcu is not instrumented; what its grace periods order is said in sync/rcu.c. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "called_from_lib:liburcu-qsbr.so\ncalled_from_lib:liburcu-cds.so\n";
+}
+#endif

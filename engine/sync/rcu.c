@@ -11,6 +11,17 @@
 
 #include "engine/sync/sync.h"
 
+/* ThreadSanitizer does not see into liburcu: say what a grace period orders. */
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+static char grace;
+#define before_quiescent() __tsan_release(&grace)
+#define after_grace_period() __tsan_acquire(&grace)
+#else
+#define before_quiescent() ((void)0)
+#define after_grace_period() ((void)0)
+#endif
+
 /* Callbacks that have not run. W: rcu_defer() and the callbacks, atomic; R: vCPUs at safepoints. */
 static _Atomic uint64_t outstanding;
 static _Thread_local unsigned entered;
@@ -40,12 +51,14 @@ void rcu_thread_enter(void)
 
 void rcu_thread_exit(void)
 {
+    before_quiescent();
     if (--entered == 0)
         urcu_qsbr_unregister_thread();
 }
 
 void rcu_go_offline(void)
 {
+    before_quiescent();
     urcu_qsbr_thread_offline();
 }
 
@@ -58,6 +71,7 @@ void rcu_safepoint(struct vcpu *v)
 {
     /* Clear first: a deferral that comes after the load below sets the bit again. */
     atomic_fetch_and_explicit(&v->poll, ~(uint32_t)POLL_FLUSH, memory_order_relaxed);
+    before_quiescent();
     urcu_qsbr_quiescent_state();
     /* Relaxed: a count seen too high costs one more pass. */
     if (atomic_load_explicit(&outstanding, memory_order_relaxed))
@@ -67,6 +81,7 @@ void rcu_safepoint(struct vcpu *v)
 static void run_deferred(struct rcu_head *head)
 {
     struct deferred *d = caa_container_of(head, struct deferred, head);
+    after_grace_period();
     d->fn(d->user);
     free(d);
     atomic_fetch_sub_explicit(&outstanding, 1, memory_order_relaxed);
@@ -78,6 +93,7 @@ void rcu_defer(struct rcu_head *head, void (*fn)(struct rcu_head *head))
     CHECK(d, "out of memory");
     d->user = head;
     d->fn = fn;
+    before_quiescent();
     atomic_fetch_add_explicit(&outstanding, 1, memory_order_relaxed);
     call_rcu(&d->head, run_deferred);
     vcpu_kick_all(POLL_FLUSH);

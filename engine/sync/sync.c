@@ -301,7 +301,7 @@ bool sync_safepoint(struct vcpu *v)
     struct vcpu_thread *t = vcpu_thread(v);
     mutex_lock(&q);
     for (;;) {
-        atomic_fetch_and_explicit(&v->poll, ~(uint32_t)(POLL_WORK | POLL_IRQ | POLL_STOP), memory_order_relaxed);
+        atomic_fetch_and_explicit(&v->poll, ~(uint32_t)(POLL_WORK | POLL_IRQ), memory_order_relaxed);
         park_while_exclusive(t);
         if (run_one(v, t))
             continue;
@@ -430,5 +430,7 @@ void sync_stop_clear(void)
 {
     mutex_lock(&q);
     stopping = false;
+    for (unsigned i = 0; i < nvcpus; i++)
+        atomic_fetch_and_explicit(&vcpus[i]->poll, ~(uint32_t)POLL_STOP, memory_order_relaxed);
     mutex_unlock(&q);
 }

@@ -1,0 +1,319 @@
+/*
+ * sync_test.c — the quiescent state, work, sleep and grace periods under threads
+ *
+ * The vCPUs here run no guest: their loop is the smallest that keeps the rules of sync.h (safepoint when wanted, an RCU
+ * quiescent state when asked). Each test forces one path; the stress test mixes them, seeded.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine/base/histogram.h"
+#include "engine/base/rng.h"
+#include "engine/sync/rcu.h"
+#include "engine/sync/sync.h"
+#include "engine/vcpu/vcpu_alloc.h"
+
+#define N 4
+
+static _Atomic unsigned in_section, inside_loop, violations;
+static _Atomic uint64_t passes[N], work_seen[N];
+static void (*each_pass)(struct vcpu *v);
+
+static void body(struct vcpu *v)
+{
+    for (;;) {
+        uint32_t poll = atomic_load_explicit(&v->poll, memory_order_relaxed);
+        if (poll & POLL_FLUSH)
+            rcu_safepoint(v);
+        if (sync_wanted(v) && !sync_safepoint(v))
+            return;
+        /* What stands for translated code: nobody may be quiescent-exclusive now (S1). */
+        atomic_fetch_add(&inside_loop, 1);
+        if (atomic_load(&in_section))
+            atomic_fetch_add(&violations, 1);
+        atomic_fetch_sub(&inside_loop, 1);
+        atomic_fetch_add_explicit(&passes[v->index], 1, memory_order_relaxed);
+        if (each_pass)
+            each_pass(v);
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    for (unsigned i = 0; i < N; i++) {
+        assert_true(vcpu_alloc(i, &e));
+        assert_true(sync_init_vcpu(vcpus[i], &e));
+        passes[i] = work_seen[i] = 0;
+    }
+    nvcpus = N;
+    violations = 0;
+    each_pass = NULL;
+    rcu_engine_init();
+    return 0;
+}
+
+static void start(void (*fn)(struct vcpu *v))
+{
+    struct error e = {0};
+    each_pass = fn;
+    sync_stop_clear();
+    assert_true(sync_start(body, &e));
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    rcu_engine_stop();
+    for (unsigned i = 0; i < N; i++)
+        free(vcpus[i]->thread);
+    vcpu_free_all();
+    return 0;
+}
+
+static void stop(void)
+{
+    sync_stop_all();
+    sync_join();
+}
+
+static void section(struct vcpu *v, uintptr_t arg)
+{
+    (void)v;
+    atomic_store(&in_section, 1);
+    if (atomic_load(&inside_loop))
+        atomic_fetch_add(&violations, 1);
+    if (arg)
+        *(unsigned *)arg += 1; /* unguarded on purpose: the section is the guard; TSan checks it */
+    atomic_store(&in_section, 0);
+}
+
+/* -- S1 ---------------------------------------------------------------------------------------------------------------------- */
+
+static unsigned sections;
+
+static void all_want_sections(struct vcpu *v)
+{
+    if (passes[v->index] % 64 == 0)
+        sync_safe_work(v, section, (uintptr_t)&sections);
+}
+
+static void quiescent_sections_exclude(void **state)
+{
+    (void)state;
+    sections = 0;
+    start(all_want_sections);
+    usleep(200000);
+    quiesce_begin(NULL); /* a thread that is no vCPU may too */
+    section(NULL, (uintptr_t)&sections);
+    quiesce_end(NULL);
+    stop();
+    assert_int_equal(violations, 0);
+    assert_true(sections > N);
+}
+
+/* -- Work ---------------------------------------------------------------------------------------------------------------------- */
+
+static void see_work(struct vcpu *v, uintptr_t arg)
+{
+    (void)arg;
+    assert_ptr_equal(v, current_vcpu);
+    work_seen[v->index]++;
+}
+
+static _Atomic unsigned missed;
+static _Atomic uint64_t completed[N]; /* rounds of each requester that are past its safepoint */
+static _Atomic uint64_t seen[N][N];   /* by each vCPU, of each requester */
+static uint64_t round_of[N];
+
+static void see_from(struct vcpu *v, uintptr_t from)
+{
+    atomic_fetch_add(&seen[v->index][from], 1);
+}
+
+/* S3: when a requester is past its safepoint, nobody runs guest code who has not done the work. */
+static void broadcast(struct vcpu *v)
+{
+    for (unsigned from = 0; from < N; from++)
+        if (from != v->index && atomic_load(&completed[from]) > atomic_load(&seen[v->index][from]))
+            atomic_fetch_add(&missed, 1);
+    if (passes[v->index] % 64)
+        return;
+    sync_queue_all_synced(v, see_from, v->index);
+    round_of[v->index]++;
+    if (sync_safepoint(v))
+        atomic_store(&completed[v->index], round_of[v->index]);
+}
+
+static void broadcasts_are_acknowledged(void **state)
+{
+    (void)state;
+    missed = 0;
+    start(broadcast);
+    usleep(200000);
+    stop();
+    assert_int_equal(missed, 0);
+    for (unsigned i = 0; i < N; i++)
+        assert_true(completed[i] > 0);
+}
+
+static void work_runs_once_in_its_thread(void **state)
+{
+    (void)state;
+    start(NULL);
+    for (unsigned i = 0; i < 1000; i++)
+        sync_run_on(vcpus[i % N], see_work, 0);
+    usleep(100000);
+    stop();
+    for (unsigned i = 0; i < N; i++)
+        assert_int_equal(work_seen[i], 1000 / N);
+}
+
+static _Atomic unsigned coalesced;
+
+static void slow_section(struct vcpu *v, uintptr_t arg)
+{
+    (void)v, (void)arg;
+    atomic_fetch_add(&coalesced, 1);
+    usleep(1000);
+}
+
+static void equal_requests_coalesce(void **state)
+{
+    (void)state;
+    coalesced = 0;
+    start(NULL);
+    for (unsigned i = 0; i < 10000; i++)
+        sync_safe_work_async(slow_section, 7);
+    usleep(100000);
+    stop();
+    assert_in_range(coalesced, 1, 1000);
+}
+
+/* -- Sleep ---------------------------------------------------------------------------------------------------------------------- */
+
+static void sleep_wfi(struct vcpu *v)
+{
+    if (v->index != 0)
+        vcpu_request_sleep(v, SLEEP_WFI);
+}
+
+static void sleepers_hold_up_nobody(void **state)
+{
+    (void)state;
+    start(sleep_wfi);
+    usleep(50000);
+    uint64_t begin = now_ns();
+    quiesce_begin(NULL);
+    quiesce_end(NULL);
+    assert_true(now_ns() - begin < UINT64_C(2000000000));
+    uint64_t before = passes[1];
+    usleep(20000);
+    assert_int_equal(passes[1], before); /* it does sleep */
+    sync_run_on(vcpus[1], see_work, 0);  /* work is done by a sleeper without waking the guest */
+    usleep(50000);
+    assert_int_equal(work_seen[1], 1);
+    assert_int_equal(passes[1], before);
+    vcpu_set_line(1, LINE_IRQ, true);
+    usleep(50000);
+    assert_true(passes[1] > before);
+    stop();
+}
+
+static void wait_for_event(struct vcpu *v)
+{
+    vcpu_request_sleep(v, SLEEP_WFE);
+}
+
+/* An event that comes before the sleep is not lost, and one is worth one wake-up. */
+static void events_are_kept(void **state)
+{
+    (void)state;
+    start(wait_for_event);
+    usleep(50000);
+    for (unsigned i = 0; i < 100; i++) {
+        uint64_t before = passes[2];
+        vcpu_send_event(vcpus[2]);
+        for (unsigned ms = 0; ms < 2000 && passes[2] == before; ms++)
+            usleep(1000);
+        assert_int_equal(passes[2], before + 1);
+    }
+    stop();
+}
+
+/* -- Grace periods ----------------------------------------------------------------------------------------------------------------- */
+
+struct thing {
+    struct rcu_head head;
+    unsigned value;
+};
+static _Atomic(struct thing *) shared;
+static _Atomic unsigned poisoned, freed;
+
+static void free_thing(struct rcu_head *head)
+{
+    struct thing *t = container_of(head, struct thing, head);
+    t->value = 0xdead;
+    free(t);
+    atomic_fetch_add(&freed, 1);
+}
+
+/* vCPU 0 replaces the thing, the others read it between safepoints. */
+static void read_and_replace(struct vcpu *v)
+{
+    if (v->index == 0 && passes[0] % 128 == 0) {
+        struct thing *fresh = calloc(1, sizeof *fresh);
+        fresh->value = 1;
+        struct thing *old = atomic_exchange(&shared, fresh);
+        if (old)
+            rcu_defer(&old->head, free_thing);
+    } else {
+        struct thing *t = atomic_load(&shared);
+        if (t && t->value != 1)
+            atomic_fetch_add(&poisoned, 1);
+    }
+}
+
+static void grace_periods_protect_readers(void **state)
+{
+    (void)state;
+    poisoned = freed = 0;
+    start(read_and_replace);
+    usleep(300000);
+    stop();
+    rcu_wait_deferred();
+    free(shared);
+    shared = NULL;
+    assert_int_equal(poisoned, 0);
+    assert_true(freed > 0);
+}
+
+/* -- Ranks, histograms ---------------------------------------------------------------------------------------------------------------- */
+
+static void percentiles(void **state)
+{
+    (void)state;
+    static struct histogram h;
+    for (uint64_t i = 1; i <= 100000; i++)
+        hist_add(&h, i);
+    assert_in_range(hist_percentile(&h, 50), 45000, 55000);
+    assert_in_range(hist_percentile(&h, 99), 93000, 100000);
+    assert_int_equal(h.max, 100000);
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(quiescent_sections_exclude), T(broadcasts_are_acknowledged), T(work_runs_once_in_its_thread),
+        T(equal_requests_coalesce),    T(sleepers_hold_up_nobody),     T(events_are_kept),
+        T(grace_periods_protect_readers), cmocka_unit_test(percentiles),
+    };
+#undef T
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
