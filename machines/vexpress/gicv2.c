@@ -148,7 +148,9 @@ static unsigned signalled(struct gicv2 *g, unsigned cpu)
     unsigned id = highest_pending(g, cpu, g->ctlr & c->ctlr & 3, &prio);
     if (id == SPURIOUS || prio >= c->pmr)
         return SPURIOUS;
-    if (group_priority(c, group_of(g, cpu, id), prio) >= running_priority(c))
+    /* Both sides by the binary point in use now: it may have moved since the running one was taken. */
+    unsigned group = group_of(g, cpu, id);
+    if (c->apr && group_priority(c, group, prio) >= group_priority(c, group, running_priority(c)))
         return SPURIOUS;
     return id;
 }

@@ -281,6 +281,13 @@ static void priorities(void **state)
     assert_int_equal(rd(IAR), 34);
     wr(EOIR, 34);
     wr(EOIR, 32);
+    assert_int_equal(rd(IAR), 34);
+    wr(CPU + 8, 7); /* no preemption at all, whatever the binary point was before */
+    enable(35, 0, 0);
+    spi(3, true);
+    assert_int_equal(fake_lines[0], 0);
+    wr(EOIR, 34);
+    assert_int_equal(rd(IAR), 35); /* but the first one gets through */
 
     make_open(1);
     enable(33, 0x90, 0);
