@@ -1,7 +1,7 @@
 """claims.py - claims of a paper as data, each judged by a stated test on the runs.
 
-Every test can end three ways: "holds", "does not hold", "undecided". Undecided is what too few runs,
-missing numbers or mixed cells give; it is never counted as agreement. Cells are the vCPU counts and
+Every test can end three ways: "holds", "does not hold", "undecided". Undecided is what fewer than nine
+runs, missing numbers or mixed cells give; it is never counted as agreement. Cells are the vCPU counts and
 fixed options that the claim's `where` leaves open.
 
     below    a's metric is lower than b's: two-sided Mann-Whitney in each cell, corrected by Holm. Holds
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 import stats
-from analysis import ALPHA, values_of
+from analysis import ALPHA, ENOUGH, values_of
 from errors import UsageError, unknown
 from plan import Cell, Experiment, Metric
 
@@ -142,6 +142,9 @@ def _ratio_evidence(claim: Claim, cells: list[Cell], data: _Data, seed: int) -> 
         ratio = stats.ratio_interval(a, b, rng, EQUIVALENCE_LEVEL)
         near = 1 - claim.margin <= ratio.low and ratio.high <= 1 + claim.margin
         text = f"{where}: ratio {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}], p = {p:.2g}"
+        if min(len(a), len(b)) < ENOUGH:
+            out.append(Evidence(0, False, f"{text}, too few runs"))
+            continue
         if claim.test == "same":
             outside = ratio.low > 1 + claim.margin or ratio.high < 1 - claim.margin
             out.append(Evidence(1 if near else -1 if outside else 0, near, text))
@@ -160,9 +163,11 @@ def _slope_evidence(claim: Claim, cells: list[Cell], data: _Data, seed: int) -> 
     out = []
     for where, group in situations.items():
         slopes = []
+        fewest = ENOUGH
         for variant in (claim.a, claim.b):
             points = [(c.param(claim.x), data.of(c, variant)) for c in group]
             points = [(x, ys) for x, ys in points if x > 0 and ys]
+            fewest = min([fewest, *(len(ys) for _, ys in points)])
             if len({x for x, _ in points}) > 1:
                 rng = stats.generator(seed, f"claim|{claim.id}|{where}|{variant}")
                 slopes.append(stats.loglog_draws(points, rng))
@@ -172,6 +177,8 @@ def _slope_evidence(claim: Claim, cells: list[Cell], data: _Data, seed: int) -> 
         low, high = np.quantile(draws_a - draws_b, [0.025, 0.975])
         shows = 1 if low > claim.min_slope else -1 if high < claim.min_slope else 0
         text = f"{where}: slopes {value_a:.2f} and {value_b:.2f}, difference [{low:.2f}, {high:.2f}]"
+        if fewest < ENOUGH:
+            shows, text = 0, f"{text}, too few runs"
         out.append(Evidence(shows, False, text))
     return out
 
@@ -222,13 +229,13 @@ def sentences(judged: list[Judged]) -> list[str]:
 
     total = len(judged)
     holds = sum(1 for j in judged if j.verdict == HOLDS)
-    first = f"On this host {holds} of {total} claims hold"
+    first = f"On this host {holds} of {total} claims {'holds' if holds == 1 else 'hold'}"
     first += f": {listed(HOLDS)}." if holds else "."
     parts = []
     if listed(FAILS):
-        parts.append(f"not confirmed are {listed(FAILS)}")
+        parts.append(f"not confirmed: {listed(FAILS)}")
     if listed(UNDECIDED):
-        parts.append(f"undecided are {listed(UNDECIDED)}")
-    rest = ", and ".join(parts) or "no claim fails and none is undecided"
+        parts.append(f"undecided: {listed(UNDECIDED)}")
+    rest = "; ".join(parts) or "no claim fails and none is undecided"
     second = f"{rest[0].upper()}{rest[1:]}, by the tests named in the report at the 5 % level."
     return [first, second]

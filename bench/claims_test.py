@@ -81,6 +81,13 @@ class Verdicts(unittest.TestCase):
         claim = Claim("F1", "c", "s", "t", "below", "other", "values.v", "a", "b")
         self.assertEqual(claims.judge(claim, (EXPERIMENT,), [], 1).verdict, UNDECIDED)
 
+    def test_too_few_runs_decide_nothing(self) -> None:
+        def apart(variant: str, x: float, n: int) -> float:
+            return x if variant == "a" else 50
+
+        for test, more in (("below", {}), ("same", {}), ("steeper", {"x": "x"})):
+            self.assertEqual(verdict(test, runs(apart, count=8), **more), UNDECIDED)
+
     def test_failed_runs_decide_nothing(self) -> None:
         lower = runs(lambda variant, x, n: 90 if variant == "a" else 100)
         for run in lower:

@@ -79,7 +79,7 @@ def command(setup: Setup, run: Run, stats_file: Path) -> list[str]:
 
 def with_unit(name: str, unit: str | None) -> str:
     """Put the unit into the key, unless the name ends with it already: "lost", "1/s" -> lost_per_s."""
-    over, slash, under = (unit or "").rpartition("/")
+    over, slash, under = ("bytes" if unit == "B" else unit or "").rpartition("/")
     parts = [over if over != "1" else "", "per", under] if slash else [under if under != "1" else ""]
     tail = re.sub(r"\W+", "_", "_".join(part for part in parts if part)).strip("_")
     return name if not tail or name.endswith(f"_{tail}") else f"{name}_{tail}"

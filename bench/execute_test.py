@@ -16,6 +16,7 @@ class Output(unittest.TestCase):
         self.assertEqual(with_unit("lost", "1/s"), "lost_per_s")
         self.assertEqual(with_unit("rate", "MB/s"), "rate_MB_per_s")
         self.assertEqual(with_unit("retries", "1"), "retries")
+        self.assertEqual(with_unit("code_bytes", "B"), "code_bytes")
         self.assertEqual(with_unit("retries", None), "retries")
 
     def test_metrics_and_verdict(self) -> None:
