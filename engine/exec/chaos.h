@@ -41,4 +41,8 @@ void chaos_delay(struct vcpu *v);
 /* SAFEPOINT. */
 void chaos_safepoint(struct vcpu *v);
 
+/* LAUNCH, last; and after the vCPUs have ended. Nothing when chaos is off. */
+void chaos_start(void);
+void chaos_stop(void);
+
 #endif
