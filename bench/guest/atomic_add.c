@@ -1,11 +1,11 @@
 /* atomic_add.c — every CPU adds one to random counters of a range by LDREX/STREX.
  *
  * Forces: exclusives, from no contention (counters=1024) to all CPUs on one cell (counters=1).
- * Parameters: counters=64 (1..1024, 64 bytes apart), ops=5000000 (on each CPU), width=32 (8, 16, 32 or 64),
- *   seed=1, private=0 (1: each CPU has a range of its own).
+ * Parameters: counters=64 (1..1024, 64 bytes apart), ops=5000000 (on each CPU), width=32 (8, 16, 32
+ *   or 64), seed=1, private=0 (1: each CPU has a range of its own).
  * Metrics: roi_ns, ops_per_s (all CPUs together), retries (store-exclusives that failed).
- * Self-check: the choice of counters is replayed afterwards; every counter must hold its exact count, modulo its
- * width, and the bytes around it must be untouched.
+ * Self-check: the choice of counters is replayed afterwards; every counter must hold its exact
+ *   count, modulo its width, and the bytes around it must be untouched.
  */
 #include "rt.h"
 
@@ -23,32 +23,41 @@ static uint32_t expected[RT_MAX_CPUS * MAX_COUNTERS];
 static uint32_t ncounters, ops, width, seed, private;
 static uint32_t retries[RT_MAX_CPUS][RT_LINE / 4] ALIGNED(64);
 
-static uint32_t start_seed(unsigned cpu) { return (seed * 2654435761u) ^ ((cpu + 1) * 0x9e3779b9u) ^ 0x5bd1e995u; }
+static uint32_t start_seed(unsigned cpu)
+{
+    return (seed * 2654435761u) ^ ((cpu + 1) * 0x9e3779b9u) ^ 0x5bd1e995u;
+}
 
-static inline uint32_t pick(uint32_t *s) { return (uint32_t)((uint64_t)rt_rand(s) * ncounters >> 32); }
+static inline uint32_t pick(uint32_t *s)
+{
+    return (uint32_t)((uint64_t)rt_rand(s) * ncounters >> 32);
+}
 
-static inline unsigned first_of(unsigned cpu) { return private ? cpu * MAX_COUNTERS : 0; }
+static inline unsigned first_of(unsigned cpu)
+{
+    return private ? cpu * MAX_COUNTERS : 0;
+}
 
-#define ADDER(name, ld, st)                                                                                        \
-    static NOINLINE uint32_t name(unsigned cpu)                                                                    \
-    {                                                                                                              \
-        uint32_t s = start_seed(cpu), failed = 0;                                                                  \
-        struct line *base = &counters[first_of(cpu)];                                                              \
-        for (uint32_t i = 0; i < ops; i++) {                                                                       \
-            void *p = &base[pick(&s)].value;                                                                       \
-            uint32_t v, f;                                                                                         \
-            for (;;) {                                                                                             \
-                asm volatile(ld " %0, [%2]\n\tadd %0, %0, #1\n\t" st " %1, %0, [%2]"                               \
-                             : "=&r"(v), "=&r"(f)                                                                  \
-                             : "r"(p)                                                                              \
-                             : "memory");                                                                          \
-                if (!f)                                                                                            \
-                    break;                                                                                         \
-                failed++;                                                                                          \
-            }                                                                                                      \
-        }                                                                                                          \
-        return failed;                                                                                             \
-    }
+#define ADDER(name, ld, st)                                              \
+ static NOINLINE uint32_t name(unsigned cpu)                             \
+ {                                                                       \
+  uint32_t s = start_seed(cpu), failed = 0;                              \
+  struct line *base = &counters[first_of(cpu)];                          \
+  for (uint32_t i = 0; i < ops; i++) {                                   \
+   void *p = &base[pick(&s)].value;                                      \
+   uint32_t v, f;                                                        \
+   for (;;) {                                                            \
+    asm volatile(ld " %0, [%2]\n\tadd %0, %0, #1\n\t" st " %1, %0, [%2]" \
+                 : "=&r"(v), "=&r"(f)                                    \
+                 : "r"(p)                                                \
+                 : "memory");                                            \
+    if (!f)                                                              \
+     break;                                                              \
+    failed++;                                                            \
+   }                                                                     \
+  }                                                                      \
+  return failed;                                                         \
+ }
 ADDER(add8, "ldrexb", "strexb")
 ADDER(add16, "ldrexh", "strexh")
 ADDER(add32, "ldrex", "strex")
@@ -78,7 +87,10 @@ static NOINLINE uint32_t add64(unsigned cpu)
 static void work(unsigned cpu, void *arg)
 {
     (void)arg;
-    retries[cpu][0] = width == 8 ? add8(cpu) : width == 16 ? add16(cpu) : width == 64 ? add64(cpu) : add32(cpu);
+    retries[cpu][0] = width == 8    ? add8(cpu)
+                      : width == 16 ? add16(cpu)
+                      : width == 64 ? add64(cpu)
+                                    : add32(cpu);
 }
 
 void guest_main(void)

@@ -8,7 +8,8 @@
 set -eu
 here=$(dirname "$0")
 CC=${GUEST_CC:-arm-none-eabi-gcc}
-# -Wno-format: uint32_t is unsigned long in this tool chain, printed by %u. No VFP or NEON; no unaligned accesses by the compiler's choice, since mmu=0 makes all memory strongly-ordered.
+# No VFP or NEON. No unaligned accesses by the compiler's choice: mmu=0 makes memory strongly-ordered.
+# -Wno-format: uint32_t is unsigned long in this tool chain, and is printed by %u.
 CFLAGS="-mcpu=cortex-a15 -mfloat-abi=soft -mgeneral-regs-only -mno-unaligned-access -masm-syntax-unified -O2 -std=gnu11
  -ffreestanding -fno-tree-loop-distribute-patterns -fno-common -fno-strict-aliasing -fno-asynchronous-unwind-tables
  -Wall -Wextra -Werror -Wno-format"

@@ -1,9 +1,10 @@
-/* churn.c — generates and runs many distinct functions, some of them anew in each pass; one set a vCPU.
+/* churn.c — generates and runs many distinct functions, some of them anew in each pass; one set a
+ * vCPU.
  *
- * Forces: code memory that fills up, eviction and reuse, translation speed; with a code memory smaller than the set
- *   every pass overflows it.
- * Parameters: funcs=2000 (1..16384 on each CPU), insns=24 (2..60 a function), passes=4, regen=8 (every so many
- *   functions are rewritten between passes; 0: none).
+ * Forces: code memory that fills up, eviction and reuse, translation speed; with a code memory
+ *   smaller than the set every pass overflows it.
+ * Parameters: funcs=2000 (1..16384 on each CPU), insns=24 (2..60 a function), passes=4, regen=8
+ *   (every so many functions are rewritten between passes; 0: none).
  * Metrics: roi_ns, funcs_per_s (calls, all CPUs together).
  * Self-check: the functions' results are computed beside them in C.
  */
@@ -12,7 +13,7 @@
 RT_GUEST("churn");
 
 #define MAX_FUNCS 16384
-#define SLOT 256
+#define SLOT      256
 static uint8_t code[RT_MAX_CPUS][MAX_FUNCS][SLOT] ALIGNED(4096);
 static uint32_t seeds[RT_MAX_CPUS][MAX_FUNCS];
 static uint32_t funcs, insns, passes, regen;
@@ -87,7 +88,8 @@ void guest_main(void)
         rt_fail("funcs must be 1..%u, insns 2..60", MAX_FUNCS);
     uint64_t ns = rt_parallel_roi(work, NULL);
     rt_parallel(check, NULL);
-    rt_printf("funcs %u insns %u passes %u regen %u: %08x\n", funcs, insns, passes, regen, result[0].got);
+    rt_printf("funcs %u insns %u passes %u regen %u: %08x\n", funcs, insns, passes, regen,
+              result[0].got);
     rt_metric("roi_ns", ns, "ns");
     rt_metric_rate("funcs_per_s", (uint64_t)funcs * passes * rt_ncpus(), ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)

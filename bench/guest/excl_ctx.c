@@ -1,11 +1,14 @@
 /* excl_ctx.c — LDREX/STREX across exceptions and across a switch between two contexts on one CPU.
  *
- * Forces: reservations at exception entry and return, CLREX in a context switch, IRQs that land between the exclusives.
- * Parameters: ops=3000 (atomic adds of each context in each part), slice_us=50 (of the timer that switches),
- *   clrex=1 (0: leave CLREX out of the switch; then the guest breaks the rules, and sums may be wrong).
- * Metrics: roi_ns, svc_kept, irq_kept (did a reservation outlive an exception: allowed either way), switches.
- * Self-check: an exclusive pair of the handler, or its CLREX, breaks the interrupted one; the counters that both
- *   contexts of all CPUs add to are exact.
+ * Forces: reservations at exception entry and return, CLREX in a context switch, IRQs that land
+ *   between the exclusives.
+ * Parameters: ops=3000 (atomic adds of each context in each part), slice_us=50 (of the timer that
+ *   switches), clrex=1 (0: leave CLREX out of the switch; then the guest breaks the rules, and sums
+ *   may be wrong).
+ * Metrics: roi_ns, svc_kept, irq_kept (did a reservation outlive an exception: allowed either way),
+ *   switches.
+ * Self-check: an exclusive pair of the handler, or its CLREX, breaks the interrupted one; the
+ *   counters that both contexts of all CPUs add to are exact.
  */
 #include "rt.h"
 
@@ -59,18 +62,13 @@ static struct rt_frame *on_svc(struct rt_frame *f, enum rt_kind kind)
     unsigned cpu = rt_cpu();
     (void)kind;
     switch (cpus[cpu].call) {
-    case SVC_CLREX:
-        rt_clrex();
-        break;
-    case SVC_PAIR:
-        add(&cpus[cpu].elsewhere, 1);
-        break;
+    case SVC_CLREX: rt_clrex(); break;
+    case SVC_PAIR: add(&cpus[cpu].elsewhere, 1); break;
     case SVC_ABA:
         add(&cpus[cpu].cell, 1);
         add(&cpus[cpu].cell, -1u);
         break;
-    case SVC_YIELD:
-        return switch_from(cpu, f);
+    case SVC_YIELD: return switch_from(cpu, f);
     case SVC_EXIT: {
         struct context *c = cpus[cpu].ctx;
         c[cpus[cpu].cur].finished = true;
@@ -81,8 +79,7 @@ static struct rt_frame *on_svc(struct rt_frame *f, enum rt_kind kind)
             rt_clrex();
         return c[cpus[cpu].cur].frame;
     }
-    default:
-        break;
+    default: break;
     }
     return f;
 }
@@ -115,7 +112,10 @@ static void call(unsigned cpu, uint32_t what)
 static NOINLINE uint32_t pair_around_svc(volatile uint32_t *cell)
 {
     uint32_t v, f;
-    asm volatile("ldrex %0, [%2]\n\tsvc #1\n\tstrex %1, %0, [%2]" : "=&r"(v), "=&r"(f) : "r"(cell) : "lr", "memory");
+    asm volatile("ldrex %0, [%2]\n\tsvc #1\n\tstrex %1, %0, [%2]"
+                 : "=&r"(v), "=&r"(f)
+                 : "r"(cell)
+                 : "lr", "memory");
     return f;
 }
 
@@ -123,10 +123,11 @@ static NOINLINE uint32_t pair_around_svc(volatile uint32_t *cell)
 static NOINLINE uint32_t pair_around_irq(volatile uint32_t *cell, volatile uint32_t *count)
 {
     uint32_t v, f, t, before = *count, sgi = 2u << 24 | SGI;
-    asm volatile("ldrex %0, [%3]\n\tstr %4, [%5]\n1: ldr %2, [%6]\n\tcmp %2, %7\n\tbeq 1b\n\tstrex %1, %0, [%3]"
-                 : "=&r"(v), "=&r"(f), "=&r"(t)
-                 : "r"(cell), "r"(sgi), "r"(RT_GICD + 0xf00), "r"(count), "r"(before)
-                 : "cc", "memory");
+    asm volatile(
+        "ldrex %0, [%3]\n\tstr %4, [%5]\n1: ldr %2, [%6]\n\tcmp %2, %7\n\tbeq 1b\n\tstrex %1, %0, [%3]"
+        : "=&r"(v), "=&r"(f), "=&r"(t)
+        : "r"(cell), "r"(sgi), "r"(RT_GICD + 0xf00), "r"(count), "r"(before)
+        : "cc", "memory");
     return f;
 }
 
@@ -160,7 +161,8 @@ static struct rt_frame *on_undef(struct rt_frame *f, enum rt_kind kind)
 {
     unsigned cpu = rt_cpu();
     (void)kind;
-    /* Resume behind the UDF (T32: the 16-bit form, and lr points behind it; A32: lr points behind it). */
+    /* Resume behind the UDF (T32: the 16-bit form, and lr points behind it; A32: lr points behind
+     * it). */
     cpus[cpu].home = f;
     cpus[cpu].cur = 0;
     rt_ptimer_set(slice, 1);
@@ -216,7 +218,8 @@ void guest_main(void)
     rt_metric("switches", switches, "1");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (cpus[c].wrong)
-            rt_fail("cpu %u: a reservation outlived the handler's CLREX, pair or A-B-A: %06x", c, cpus[c].wrong);
+            rt_fail("cpu %u: a reservation outlived the handler's CLREX, pair or A-B-A: %06x", c,
+                    cpus[c].wrong);
     uint32_t total = ops * 2 * rt_ncpus();
     if (shared[0][0] + shared[1][0] != total)
         rt_fail("the counters add up to %u, not %u", shared[0][0] + shared[1][0], total);

@@ -1,12 +1,13 @@
-/* exec_loop.c — runs loops of tiny blocks while, so many times a second, all code is flushed or a line is rewritten.
+/* exec_loop.c — loops of tiny blocks under a steady rate of flushes or rewritten lines.
  *
- * Forces: passes of the execution loop: lookup and chaining after each invalidation, and with chaining off at every
- *   block; indirect blocks go through the jump cache.
- * Parameters: ms=100 (how long), blocks=32 (2..64 in the loop), mode=direct (direct, indirect or mix), flushes=0
- *   (ICIALLUIS a second), invals=0 (rewrites of a line of the loop a second), by=extra (extra: the last CPU only
- *   flushes and sleeps in WFI between; self: CPU 0 does it between its rounds, as with one CPU),
- *   chunk=256 (rounds of the loop between two looks at the clock), rounds=0 (not 0: so many rounds on each CPU, no clock:
- *   then with by=extra the flusher goes on until the others end).
+ * Forces: passes of the execution loop: lookup and chaining after each invalidation, and with
+ *   chaining off at every block; indirect blocks go through the jump cache.
+ * Parameters: ms=100 (how long), blocks=32 (2..64 in the loop), mode=direct (direct, indirect or
+ *   mix), flushes=0 (ICIALLUIS a second), invals=0 (rewrites of a line of the loop a second),
+ *   by=extra (extra: the last CPU only flushes and sleeps in WFI between; self: CPU 0 does it
+ *   between its rounds, as with one CPU), chunk=256 (rounds of the loop between two looks at the
+ *   clock), rounds=0 (not 0: so many rounds on each CPU, no clock: then with by=extra the flusher
+ *   goes on until the others end).
  * Metrics: blocks_per_s (all running CPUs together), roi_ns, blocks, flushes_done, invals_done.
  * Self-check: every round of the loop executes exactly its number of blocks.
  */
@@ -100,10 +101,13 @@ void guest_main(void)
     invals = rt_param("invals", 0);
     chunk = rt_param("chunk", 256);
     rounds = rt_param("rounds", 0);
-    extra = rt_streq(rt_param_str("by", "extra"), "extra") && rt_ncpus() > 1 && flushes + invals > 0;
+    extra =
+        rt_streq(rt_param_str("by", "extra"), "extra") && rt_ncpus() > 1 && flushes + invals > 0;
     if (blocks < 2 || blocks > LOOP_MAX || !chunk)
         rt_fail("blocks must be 2..%u, chunk not 0", LOOP_MAX);
-    enum loop_mode m = rt_streq(mode, "indirect") ? LOOP_INDIRECT : rt_streq(mode, "mix") ? LOOP_MIX : LOOP_DIRECT;
+    enum loop_mode m = rt_streq(mode, "indirect") ? LOOP_INDIRECT
+                       : rt_streq(mode, "mix")    ? LOOP_MIX
+                                                  : LOOP_DIRECT;
     for (unsigned c = 0; c < rt_ncpus(); c++) {
         loop_build(&loops[c], code[c], table[c], blocks, m, 17);
         rt_sync_code(code[c], RT_PAGE);

@@ -1,8 +1,10 @@
 /* hello.c — the smallest guest: start of all CPUs, .data and .bss, output, exit.
  *
- * Forces: start of every CPU at the entry, MPIDR, GICD_TYPER, WFE/SEV (or WFI/SGI with idle=wfi), UART, exit.
+ * Forces: start of every CPU at the entry, MPIDR, GICD_TYPER, WFE/SEV (or WFI/SGI with idle=wfi),
+ *   UART, exit.
  * Parameters: none of its own.
- * Self-check: .data holds its values, .bss is zero, every CPU checks in once and under its own number.
+ * Self-check: .data holds its values, .bss is zero, every CPU checks in once and under its own
+ *   number.
  */
 #include "rt.h"
 

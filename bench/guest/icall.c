@@ -1,6 +1,8 @@
-/* icall.c — indirect calls to one function, to 16 in order and to 16 in random order; one copy a vCPU.
+/* icall.c — indirect calls to one function, to 16 in order and to 16 in random order; one copy a
+ * vCPU.
  *
- * Forces: indirect branches: jump cache or inline prediction that hits always, by pattern, or hardly.
+ * Forces: indirect branches: jump cache or inline prediction that hits always, by pattern, or
+ *   hardly.
  * Parameters: calls=5000000, kind=all (one, seq, random or all).
  * Metrics: roi_ns (all kinds), <kind>_calls_per_s (all CPUs together).
  * Self-check: the sum of what the functions return is known.
@@ -9,12 +11,17 @@
 
 RT_GUEST("icall");
 
-#define F(i)                                                                                                       \
-    static NOINLINE uint32_t f##i(uint32_t x) { return (x ^ (0x2468acf2u * (i + 1))) + i + 1; }
-F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15)
+#define F(i)                                    \
+ static NOINLINE uint32_t f##i(uint32_t x)      \
+ {                                              \
+  return (x ^ (0x2468acf2u * (i + 1))) + i + 1; \
+ }
+F(0)
+F(1)
+F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15)
 
-typedef uint32_t (*fn)(uint32_t);
-static const fn table[16] = { f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15 };
+    typedef uint32_t (*fn)(uint32_t);
+static const fn table[16] = {f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15};
 
 #define PATTERN 1024
 static fn pattern[PATTERN];
@@ -54,7 +61,7 @@ static uint64_t run(const char *kind)
 
 void guest_main(void)
 {
-    static const char *const kinds[] = { "one", "seq", "random" };
+    static const char *const kinds[] = {"one", "seq", "random"};
     const char *kind = rt_param_str("kind", "all");
     uint64_t ns = 0;
     calls = rt_param("calls", 5000000);

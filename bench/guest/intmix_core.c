@@ -1,9 +1,11 @@
-/* intmix_core.c — integer mix in the manner of CoreMark: linked list, matrix, state machine, CRC; one copy a vCPU.
+/* intmix_core.c — integer mix in the manner of CoreMark; one copy a vCPU.
  *
- * Forces: data-dependent branches, function pointers, multiply-accumulate, shifts whose flags are live, jump tables.
+ * Forces: data-dependent branches, function pointers, multiply-accumulate, shifts whose flags are
+ *   live, jump tables.
  * Parameters: iters=4000 (iterations on each CPU).
  * Metrics: roi_ns, iters_per_s (all CPUs together).
- * Self-check: one iteration gives the CRC known from another machine; all CPUs end with the same CRC.
+ * Self-check: one iteration gives the CRC known from another machine; all CPUs end with the same
+ *   CRC.
  */
 #include "rt.h"
 
@@ -11,9 +13,9 @@ RT_GUEST("intmix_core");
 
 #define GOLDEN 0xa6c8u
 
-#define NODES 40
-#define DIM 10
-#define TEXT 400
+#define NODES  40
+#define DIM    10
+#define TEXT   400
 
 struct cell {
     int16_t key, tag;
@@ -33,7 +35,7 @@ struct state {
 
 static struct state states[RT_MAX_CPUS];
 
-/* -- CRC-16, reflected 0x8005, a bit at a time -------------------------------------------------------------- */
+/* -- CRC-16, reflected 0x8005, a bit at a time ------------------------------------------------- */
 
 static NOINLINE uint16_t crc_byte(uint8_t v, uint16_t crc)
 {
@@ -47,15 +49,24 @@ static NOINLINE uint16_t crc_byte(uint8_t v, uint16_t crc)
     return crc;
 }
 
-static uint16_t crc16(uint16_t v, uint16_t crc) { return crc_byte((uint8_t)(v >> 8), crc_byte((uint8_t)v, crc)); }
+static uint16_t crc16(uint16_t v, uint16_t crc)
+{
+    return crc_byte((uint8_t)(v >> 8), crc_byte((uint8_t)v, crc));
+}
 
-static uint16_t crc32(uint32_t v, uint16_t crc) { return crc16((uint16_t)(v >> 16), crc16((uint16_t)v, crc)); }
+static uint16_t crc32(uint32_t v, uint16_t crc)
+{
+    return crc16((uint16_t)(v >> 16), crc16((uint16_t)v, crc));
+}
 
-/* -- list --------------------------------------------------------------------------------------------------- */
+/* -- list -------------------------------------------------------------------------------------- */
 
 typedef int (*order_fn)(const struct cell *, const struct cell *);
 
-static int by_key(const struct cell *a, const struct cell *b) { return a->key - b->key; }
+static int by_key(const struct cell *a, const struct cell *b)
+{
+    return a->key - b->key;
+}
 
 static int by_tag(const struct cell *a, const struct cell *b)
 {
@@ -146,7 +157,7 @@ static NOINLINE uint16_t list_part(struct state *s, uint16_t crc)
     return crc;
 }
 
-/* -- matrix ------------------------------------------------------------------------------------------------- */
+/* -- matrix ------------------------------------------------------------------------------------ */
 
 static NOINLINE uint16_t matrix_sum(const int32_t *c, int32_t clip, uint16_t crc)
 {
@@ -193,7 +204,7 @@ static NOINLINE uint16_t matrix_part(struct state *s, uint16_t crc)
     return crc;
 }
 
-/* -- state machine: classifies comma-separated words as numbers of several kinds ---------------------------- */
+/* -- state machine: classifies comma-separated words as numbers of several kinds --------------- */
 
 enum scan { START, SIGN, INTEGER, POINT, FRACTION, EXPONENT, SCIENTIFIC, BAD, SCANS };
 
@@ -208,26 +219,13 @@ static NOINLINE enum scan scan_word(const char **at, uint32_t *moves)
         case START:
             st = digit ? INTEGER : ch == '+' || ch == '-' ? SIGN : ch == '.' ? POINT : BAD;
             break;
-        case SIGN:
-            st = digit ? INTEGER : ch == '.' ? POINT : BAD;
-            break;
-        case INTEGER:
-            st = digit ? INTEGER : ch == '.' ? POINT : ch == 'e' ? EXPONENT : BAD;
-            break;
-        case POINT:
-            st = digit ? FRACTION : BAD;
-            break;
-        case FRACTION:
-            st = digit ? FRACTION : ch == 'e' ? EXPONENT : BAD;
-            break;
-        case EXPONENT:
-            st = digit || ch == '+' || ch == '-' ? SCIENTIFIC : BAD;
-            break;
-        case SCIENTIFIC:
-            st = digit ? SCIENTIFIC : BAD;
-            break;
-        default:
-            break;
+        case SIGN: st = digit ? INTEGER : ch == '.' ? POINT : BAD; break;
+        case INTEGER: st = digit ? INTEGER : ch == '.' ? POINT : ch == 'e' ? EXPONENT : BAD; break;
+        case POINT: st = digit ? FRACTION : BAD; break;
+        case FRACTION: st = digit ? FRACTION : ch == 'e' ? EXPONENT : BAD; break;
+        case EXPONENT: st = digit || ch == '+' || ch == '-' ? SCIENTIFIC : BAD; break;
+        case SCIENTIFIC: st = digit ? SCIENTIFIC : BAD; break;
+        default: break;
         }
         moves[st]++;
     }
@@ -237,8 +235,9 @@ static NOINLINE enum scan scan_word(const char **at, uint32_t *moves)
 
 static NOINLINE uint16_t scan_part(struct state *s, uint16_t crc)
 {
-    static const char *const words[] = { "5012", "-874.25", "+.7", "35.54e-3", "T0.3", "1.1e", "-110.7e+10", "+0x12" };
-    uint32_t moves[SCANS] = { 0 }, ends[SCANS] = { 0 };
+    static const char *const words[] = {"5012", "-874.25", "+.7",        "35.54e-3",
+                                        "T0.3", "1.1e",    "-110.7e+10", "+0x12"};
+    uint32_t moves[SCANS] = {0}, ends[SCANS] = {0};
     unsigned n = 0, w = crc;
     for (;;) {
         const char *word = words[w++ % ARRAY_LEN(words)];

@@ -1,17 +1,18 @@
-/* intmix_dhry.c — integer mix in the manner of Dhrystone: records, strings, pointers, small calls; one copy a vCPU.
+/* intmix_dhry.c — integer mix in the manner of Dhrystone; one copy a vCPU.
  *
- * Forces: direct chaining, calls and returns, loads and stores with short strides, flags that mostly die; no sharing.
+ * Forces: direct chaining, calls and returns, loads and stores with short strides, flags that
+ *   mostly die; no sharing.
  * Parameters: loops=800000 (rounds on each CPU).
  * Metrics: roi_ns, loops_per_s (all CPUs together).
- * Self-check: a run of 200 rounds gives the checksum known from another machine; all CPUs end with the same
- * checksum; counters that must equal the number of rounds do.
+ * Self-check: a run of 200 rounds gives the checksum known from another machine; all CPUs end with
+ *   the same checksum; counters that must equal the number of rounds do.
  */
 #include "rt.h"
 
 RT_GUEST("intmix_dhry");
 
 #define GOLDEN_ROUNDS 200
-#define GOLDEN 0x2812402au
+#define GOLDEN        0x2812402au
 
 enum tier { TIER_LOW, TIER_MID, TIER_HIGH, TIER_TOP, TIER_NONE };
 
@@ -77,7 +78,10 @@ static NOINLINE bool text_is_later(const char *a, const char *b, struct state *s
     return false;
 }
 
-static NOINLINE bool tier_is_high(enum tier t) { return t == TIER_HIGH; }
+static NOINLINE bool tier_is_high(enum tier t)
+{
+    return t == TIER_HIGH;
+}
 
 static NOINLINE void pick_tier(enum tier in, enum tier *out, int32_t gauge)
 {
@@ -85,26 +89,21 @@ static NOINLINE void pick_tier(enum tier in, enum tier *out, int32_t gauge)
     if (!tier_is_high(in))
         *out = TIER_TOP;
     switch (in) {
-    case TIER_LOW:
-        *out = TIER_LOW;
-        break;
-    case TIER_MID:
-        *out = gauge > 100 ? TIER_LOW : TIER_TOP;
-        break;
-    case TIER_HIGH:
-        *out = TIER_MID;
-        break;
-    case TIER_TOP:
-        break;
-    case TIER_NONE:
-        *out = TIER_HIGH;
-        break;
+    case TIER_LOW: *out = TIER_LOW; break;
+    case TIER_MID: *out = gauge > 100 ? TIER_LOW : TIER_TOP; break;
+    case TIER_HIGH: *out = TIER_MID; break;
+    case TIER_TOP: break;
+    case TIER_NONE: *out = TIER_HIGH; break;
     }
 }
 
-static NOINLINE void add_offset(int32_t a, int32_t b, int32_t *out) { *out = b + a + 2; }
+static NOINLINE void add_offset(int32_t a, int32_t b, int32_t *out)
+{
+    *out = b + a + 2;
+}
 
-static NOINLINE void fill_arrays(struct state *s, int32_t *line, int32_t (*grid)[48], int32_t at, int32_t v)
+static NOINLINE void fill_arrays(struct state *s, int32_t *line, int32_t (*grid)[48], int32_t at,
+                                 int32_t v)
 {
     int32_t i = at + 5;
     line[i] = v;

@@ -1,23 +1,26 @@
-/* inval_latency.c — how long one invalidation and one flush of all code take, and how long they stop the others.
+/* inval_latency.c — how long one invalidation and one flush take, and how long they stop others.
  *
  * Forces: invalidation with many live blocks: work that grows with them shows.
- * Parameters: blocks=1024 (live blocks, in loops of 64; 64..65536), iters=100 (of each kind), gap_us=200 (between two).
- * Metrics: inval_p50_ns, inval_p99_ns, inval_max_ns (one line rewritten, with its maintenance), flush_p50_ns,
- *   flush_p99_ns, flush_max_ns (ICIALLUIS), stop_p99_ns, stop_max_ns (longest time another CPU needed for one loop;
- *   idle_stop_max_ns: the same while nothing is invalidated), roi_ns.
+ * Parameters: blocks=1024 (live blocks, in loops of 64; 64..65536), iters=100 (of each kind),
+ *   gap_us=200 (between two).
+ * Metrics: inval_p50_ns, inval_p99_ns, inval_max_ns (one line rewritten, with its maintenance),
+ *   flush_p50_ns, flush_p99_ns, flush_max_ns (ICIALLUIS), stop_p99_ns, stop_max_ns (longest time
+ *   another CPU needed for one loop; idle_stop_max_ns: the same while nothing is invalidated),
+ *   roi_ns.
  * Self-check: every loop executes exactly its number of blocks.
  *
- * The last CPU invalidates while the others run all loops in turn; with one CPU it does both by turns.
+ * The last CPU invalidates while the others run all loops in turn; with one CPU it does both by
+ * turns.
  */
 #include "loops.h"
 
 RT_GUEST("inval_latency");
 
-#define MAX_BLOCKS 65536
-#define MAX_LOOPS (MAX_BLOCKS / LOOP_MAX)
-#define LOOP_BYTES (LOOP_MAX * LOOP_BLOCK + 64)
+#define MAX_BLOCKS  65536
+#define MAX_LOOPS   (MAX_BLOCKS / LOOP_MAX)
+#define LOOP_BYTES  (LOOP_MAX * LOOP_BLOCK + 64)
 #define MAX_SAMPLES 4096
-#define MAX_STOPS 65536
+#define MAX_STOPS   65536
 
 static uint8_t code[MAX_LOOPS][LOOP_BYTES] ALIGNED(4096);
 static struct loop loops[MAX_LOOPS];

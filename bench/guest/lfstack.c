@@ -1,11 +1,12 @@
-/* lfstack.c — lock-free stack by LDREX/STREX with few nodes, so that the same node comes back soon.
+/* lfstack.c — lock-free stack by LDREX/STREX whose few nodes come back soon.
  *
- * Forces: a store-exclusive that must fail although the head again holds the loaded value (A-B-A). Exclusives made
- *   of compare-and-swap corrupt this stack within milliseconds on two CPUs.
- * Parameters: ops=1000000 (rounds on each CPU: pop two, push both), nodes=8 (4..1024), strict=1 (0: corruption is
- *   reported as the metric and passes).
+ * Forces: a store-exclusive that must fail although the head again holds the loaded value (A-B-A).
+ *   Exclusives made of compare-and-swap corrupt this stack within milliseconds on two CPUs.
+ * Parameters: ops=1000000 (rounds on each CPU: pop two, push both), nodes=8 (4..1024), strict=1 (0:
+ *   corruption is reported as the metric and passes).
  * Metrics: roi_ns, ops_per_s (all CPUs together), corrupt (broken invariants seen).
- * Self-check: a popped node belongs to nobody else; at the end every node is on the stack exactly once.
+ * Self-check: a popped node belongs to nobody else; at the end every node is on the stack exactly
+ *   once.
  *
  * Corruption cannot hang it: rounds count attempts, and the first broken invariant stops all CPUs.
  */
@@ -31,17 +32,18 @@ static struct {
     uint32_t pad[RT_LINE / 4 - 2];
 } stats[RT_MAX_CPUS] ALIGNED(64);
 
-/* The load of next is between the exclusives: what makes the algorithm right is that STREX fails if head was
- * written in between, whatever it holds now. */
+/* The load of next is between the exclusives: what makes the algorithm right is that STREX fails if
+ * head was written in between, whatever it holds now. */
 static inline struct node *pop(void)
 {
     struct node *n, *next;
     uint32_t f;
-    asm volatile("1: ldrex %0, [%3]\n\tcmp %0, #0\n\tbeq 2f\n\tldr %1, [%0]\n\tstrex %2, %1, [%3]\n\t"
-                 "cmp %2, #0\n\tbne 1b\n2: dmb ish"
-                 : "=&r"(n), "=&r"(next), "=&r"(f)
-                 : "r"(&head)
-                 : "cc", "memory");
+    asm volatile(
+        "1: ldrex %0, [%3]\n\tcmp %0, #0\n\tbeq 2f\n\tldr %1, [%0]\n\tstrex %2, %1, [%3]\n\t"
+        "cmp %2, #0\n\tbne 1b\n2: dmb ish"
+        : "=&r"(n), "=&r"(next), "=&r"(f)
+        : "r"(&head)
+        : "cc", "memory");
     return n;
 }
 
@@ -52,10 +54,11 @@ static inline void push(struct node *n)
         struct node *old = head;
         n->next = old;
         rt_dmb();
-        asm volatile("ldrex %0, [%2]\n\tmov %1, #1\n\tcmp %0, %3\n\tbne 1f\n\tstrex %1, %4, [%2]\n1:"
-                     : "=&r"(cur), "=&r"(f)
-                     : "r"(&head), "r"(old), "r"(n)
-                     : "cc", "memory");
+        asm volatile(
+            "ldrex %0, [%2]\n\tmov %1, #1\n\tcmp %0, %3\n\tbne 1f\n\tstrex %1, %4, [%2]\n1:"
+            : "=&r"(cur), "=&r"(f)
+            : "r"(&head), "r"(old), "r"(n)
+            : "cc", "memory");
         if (!f)
             return;
     }

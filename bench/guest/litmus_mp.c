@@ -92,8 +92,8 @@ static void work(unsigned cpu, void *arg)
                     right(0, s), left(0, s);
                 continue;
             }
-            /* Meet, then start up to a few dozen instructions apart. A partner that does not come, because its
-             * host thread is not running, is not waited for. */
+            /* Meet, then start up to a few dozen instructions apart. A partner that does not come,
+             * because its host thread is not running, is not waited for. */
             progress[cpu].at = ++step;
             for (unsigned k = 0; (int32_t)(progress[other].at - step) < 0 && k < 2000; k++)
                 ;

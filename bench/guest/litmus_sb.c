@@ -1,6 +1,7 @@
 /* litmus_sb.c — store buffering: can both CPUs miss each other's store?
  *
- * Forces: the one reordering that an x86 host shows by itself: a store and a later load; DMB must become a full fence.
+ * Forces: the one reordering that an x86 host shows by itself: a store and a later load; DMB must
+ *   become a full fence.
  * Parameters: iters=20000 (with and again without DMB; CPUs play in pairs).
  * Metrics: dmb_XY and plain_XY: how often the two loads gave X and Y; roi_ns.
  * Self-check: the forbidden outcome, both loads read 0 (0,0), with DMB, never happens; every
@@ -90,8 +91,8 @@ static void work(unsigned cpu, void *arg)
                     right(0, s), left(0, s);
                 continue;
             }
-            /* Meet, then start up to a few dozen instructions apart. A partner that does not come, because its
-             * host thread is not running, is not waited for. */
+            /* Meet, then start up to a few dozen instructions apart. A partner that does not come,
+             * because its host thread is not running, is not waited for. */
             progress[cpu].at = ++step;
             for (unsigned k = 0; (int32_t)(progress[other].at - step) < 0 && k < 2000; k++)
                 ;

@@ -1,8 +1,10 @@
-/* lock_stress.c — vCPUs toggle two globals under one lock; whoever finds them different counts an error.
+/* lock_stress.c — vCPUs toggle two globals under one lock; whoever finds them different counts an
+ * error.
  *
- * Forces: a bare-metal lock under stress: LDREX/STREX with the barriers real code uses, short critical sections.
- * Parameters: ops=1000000 (lock+unlock pairs on each CPU), barriers=1 (0: leave out the DMBs, which on a strongly
- *   ordered host must do no harm, but may fail on hardware).
+ * Forces: a bare-metal lock under stress: LDREX/STREX with the barriers real code uses, short
+ *   critical sections.
+ * Parameters: ops=1000000 (lock+unlock pairs on each CPU), barriers=1 (0: leave out the DMBs, which
+ *   on a strongly ordered host must do no harm, but may fail on hardware).
  * Metrics: roi_ns, ops_per_s (all CPUs together), errors.
  * Self-check: no error seen, both globals show the parity of all toggles.
  */
@@ -23,10 +25,11 @@ static void work(unsigned cpu, void *arg)
     (void)arg;
     for (uint32_t i = 0; i < ops; i++) {
         uint32_t v, one = 1;
-        asm volatile("1: ldrex %0, [%1]\n\tteq %0, #0\n\tit eq\n\tstrexeq %0, %2, [%1]\n\tteq %0, #0\n\tbne 1b"
-                     : "=&r"(v)
-                     : "r"(&lock), "r"(one)
-                     : "cc", "memory");
+        asm volatile(
+            "1: ldrex %0, [%1]\n\tteq %0, #0\n\tit eq\n\tstrexeq %0, %2, [%1]\n\tteq %0, #0\n\tbne 1b"
+            : "=&r"(v)
+            : "r"(&lock), "r"(one)
+            : "cc", "memory");
         if (barriers)
             rt_dmb();
         bad += first != second;

@@ -1,10 +1,12 @@
 /* memloops.c — word copy, word sum and pointer chase over a buffer; one copy a vCPU.
  *
- * Forces: the memory fast path: sequential pages, and dependent loads over many pages (bytes= above what a TLB of
- *   the engine covers shows its misses).
- * Parameters: bytes=65536 (4096..1048576, a power of two, for each CPU), loops=400, kind=all (copy, sum, chase or all).
+ * Forces: the memory fast path: sequential pages, and dependent loads over many pages (bytes= above
+ *   what a TLB of the engine covers shows its misses).
+ * Parameters: bytes=65536 (4096..1048576, a power of two, for each CPU), loops=400, kind=all (copy,
+ *   sum, chase or all).
  * Metrics: roi_ns, <kind>_words_per_s (all CPUs together).
- * Self-check: the copy equals its source, the sum is known, the chase visits every line once in each loop.
+ * Self-check: the copy equals its source, the sum is known, the chase visits every line once in
+ *   each loop.
  */
 #include "rt.h"
 
@@ -12,8 +14,8 @@ RT_GUEST("memloops");
 
 #define MAX_BYTES 1048576
 
-/* The odd number of pages in between keeps source and target from falling on the same entries of a direct-mapped
- * TLB, which would measure nothing but its conflicts. */
+/* The odd number of pages in between keeps source and target from falling on the same entries of a
+ * direct-mapped TLB, which would measure nothing but its conflicts. */
 static struct {
     uint32_t source[MAX_BYTES / 4];
     uint8_t apart[37 * RT_PAGE];
@@ -43,7 +45,10 @@ static NOINLINE uint32_t sum(const uint32_t *s, uint32_t words)
 
 static NOINLINE const uint32_t *chase(const uint32_t *p, uint32_t steps)
 {
-    asm volatile("1: ldr %0, [%0]\n\tsubs %1, %1, #1\n\tbne 1b" : "+r"(p), "+r"(steps) : : "cc", "memory");
+    asm volatile("1: ldr %0, [%0]\n\tsubs %1, %1, #1\n\tbne 1b"
+                 : "+r"(p), "+r"(steps)
+                 :
+                 : "cc", "memory");
     return p;
 }
 
@@ -75,7 +80,8 @@ static void prepare(unsigned cpu)
         uint32_t lines = bytes / RT_LINE, at = 0;
         for (uint32_t i = 0; i < lines; i++) {
             uint32_t next = (at * 5 + 12345 * 2 + 1) % lines;
-            mem[cpu].target[at * (RT_LINE / 4)] = (uint32_t)(uintptr_t)&mem[cpu].target[next * (RT_LINE / 4)];
+            mem[cpu].target[at * (RT_LINE / 4)] =
+                (uint32_t)(uintptr_t)&mem[cpu].target[next * (RT_LINE / 4)];
             at = next;
         }
     }
@@ -96,8 +102,9 @@ static void check(unsigned cpu)
 
 void guest_main(void)
 {
-    static const char *const kinds[] = { "copy", "sum", "chase" };
-    static const char *const metrics[] = { "copy_words_per_s", "sum_words_per_s", "chase_words_per_s" };
+    static const char *const kinds[] = {"copy", "sum", "chase"};
+    static const char *const metrics[] = {"copy_words_per_s", "sum_words_per_s",
+                                          "chase_words_per_s"};
     const char *which = rt_param_str("kind", "all");
     uint64_t total = 0;
     bytes = rt_param("bytes", 65536);

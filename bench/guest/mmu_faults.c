@@ -1,7 +1,7 @@
 /* mmu_faults.c — data and prefetch aborts of each kind, with what DFSR, DFAR, IFSR and IFAR say.
  *
- * Forces: the table walk and its faults at both levels, unprivileged accesses, access flag, domains, alignment; the
- *   precise state at an abort in the middle of a block.
+ * Forces: the table walk and its faults at both levels, unprivileged accesses, access flag,
+ *   domains, alignment; the precise state at an abort in the middle of a block.
  * Parameters: rounds=20 (of all checks on each CPU). Needs mmu=1.
  * Metrics: roi_ns, faults_per_s (all CPUs together).
  * Self-check: status, address, direction, and registers unchanged, as ARM DDI 0406C B3.13 says.
@@ -16,15 +16,15 @@ enum { S_NONE, S_TABLE, S_DOMAIN, S_READ_ONLY, S_NO_USER, S_XN, S_NO_AF, S_DOMAI
 /* Pages of S_TABLE. */
 enum { P_OK, P_NONE, P_READ_ONLY, P_NO_USER, P_XN, P_NO_ACCESS, P_NO_AF, P_UNALIGNED };
 
-#define FS_ALIGN 0x01u
-#define FS_AF1 0x03u
-#define FS_TRANS1 0x05u
-#define FS_AF2 0x06u
-#define FS_TRANS2 0x07u
+#define FS_ALIGN   0x01u
+#define FS_AF1     0x03u
+#define FS_TRANS1  0x05u
+#define FS_AF2     0x06u
+#define FS_TRANS2  0x07u
 #define FS_DOMAIN1 0x09u
 #define FS_DOMAIN2 0x0bu
-#define FS_PERM1 0x0du
-#define FS_PERM2 0x0fu
+#define FS_PERM1   0x0du
+#define FS_PERM2   0x0fu
 
 static uint32_t page[RT_PAGE / 4] ALIGNED(4096);
 static uint32_t l2[256] ALIGNED(1024), l2_domain[256] ALIGNED(1024);
@@ -36,8 +36,14 @@ static volatile struct {
     uint32_t faults;
 } cpus[RT_MAX_CPUS] ALIGNED(64);
 
-static uint32_t section(unsigned s) { return WINDOW + s * 0x100000u; }
-static uint32_t small(unsigned p) { return section(S_TABLE) + p * RT_PAGE; }
+static uint32_t section(unsigned s)
+{
+    return WINDOW + s * 0x100000u;
+}
+static uint32_t small(unsigned p)
+{
+    return section(S_TABLE) + p * RT_PAGE;
+}
 
 static struct rt_frame *on_data_abort(struct rt_frame *f, enum rt_kind kind)
 {
@@ -64,23 +70,24 @@ static struct rt_frame *on_prefetch_abort(struct rt_frame *f, enum rt_kind kind)
     return f;
 }
 
-/* Each probe is one instruction that is to fault, between instructions whose effects must be as if it stood alone. */
-#define PROBE(name, insn)                                                                                          \
-    static NOINLINE uint32_t name(uint32_t va)                                                                     \
-    {                                                                                                              \
-        register uint32_t a asm("r1") = va;                                                                        \
-        register uint32_t v asm("r2") = 0x5a5a5a5a;                                                                \
-        register uint32_t n asm("r4") = 0;                                                                         \
-        asm volatile("add r4, r4, #1\n\tadd r4, r4, #2\n\t" insn "\n\tadd r4, r4, #4"                              \
-                     : "+r"(a), "+r"(v), "+r"(n)                                                                   \
-                     :                                                                                             \
-                     : "r3", "lr", "cc", "memory");                                                                \
-        return n;                                                                                                  \
-    }
+/* Each probe is one instruction that is to fault, between instructions whose effects must be as if
+ * it stood alone. */
+#define PROBE(name, insn)                                                       \
+ static NOINLINE uint32_t name(uint32_t va)                                     \
+ {                                                                              \
+  register uint32_t a asm("r1") = va;                                           \
+  register uint32_t v asm("r2") = 0x5a5a5a5a;                                   \
+  register uint32_t n asm("r4") = 0;                                            \
+  asm volatile("add r4, r4, #1\n\tadd r4, r4, #2\n\t" insn "\n\tadd r4, r4, #4" \
+               : "+r"(a), "+r"(v), "+r"(n)                                      \
+               :                                                                \
+               : "r3", "lr", "cc", "memory");                                   \
+  return n;                                                                     \
+ }
 #ifdef __thumb__
-#define W(op) op ".w "
+# define W(op) op ".w "
 #else
-#define W(op) op " "
+# define W(op) op " "
 #endif
 PROBE(p_ldr, W("ldr") "r2, [r1]")
 PROBE(p_str, W("str") "r2, [r1]")
@@ -107,8 +114,8 @@ static void fail(unsigned cpu, const char *what, uint32_t got, uint32_t want)
 
 enum { READ = 0, WRITE = 0x800 };
 
-static void expect_data(unsigned cpu, const char *what, uint32_t (*probe)(uint32_t), uint32_t va, uint32_t far,
-                        uint32_t status, uint32_t write, uint32_t domain)
+static void expect_data(unsigned cpu, const char *what, uint32_t (*probe)(uint32_t), uint32_t va,
+                        uint32_t far, uint32_t status, uint32_t write, uint32_t domain)
 {
     cpus[cpu].count = 0;
     uint32_t n = probe(va);
@@ -134,7 +141,8 @@ static void expect_data(unsigned cpu, const char *what, uint32_t (*probe)(uint32
 static void expect_prefetch(unsigned cpu, const char *what, uint32_t va, uint32_t status)
 {
     cpus[cpu].count = 0;
-    asm volatile("blx %0" ::"r"(va | RT_THUMB) : "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory");
+    asm volatile("blx %0" ::"r"(va | RT_THUMB)
+                 : "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory");
     cpus[cpu].faults++;
     if (cpus[cpu].count != 1) {
         fail(cpu, what, cpus[cpu].count, 1);
@@ -164,7 +172,12 @@ static void expect_par(unsigned cpu, const char *what, uint32_t par, uint32_t wa
         fail(cpu, what, par, want);
 }
 
-#define ATS(op2, va) ({ RT_MCR(0, c7, c8, op2, va); rt_isb(); RT_MRC(0, c7, c4, 0); })
+#define ATS(op2, va)       \
+ ({                        \
+RT_MCR(0, c7, c8, op2, va); \
+rt_isb();                   \
+RT_MRC(0, c7, c4, 0);       \
+ })
 
 static void checks(unsigned cpu)
 {
@@ -176,61 +189,71 @@ static void checks(unsigned cpu)
     expect_fine(cpu, "privileged load", p_ldr, small(P_NO_USER));
     expect_fine(cpu, "load of a page that is not executable", p_ldr, small(P_XN));
 
-    expect_data(cpu, "translation, first level, load", p_ldr, section(S_NONE) + 0x124, section(S_NONE) + 0x124,
-                FS_TRANS1, READ, 0);
-    expect_data(cpu, "translation, first level, store", p_str, section(S_NONE) + 0x128, section(S_NONE) + 0x128,
-                FS_TRANS1, WRITE, 0);
-    expect_data(cpu, "translation, second level, load", p_ldrb, small(P_NONE) + 3, small(P_NONE) + 3, FS_TRANS2, READ,
-                0);
-    expect_data(cpu, "translation, second level, store", p_strb, small(P_NONE) + 5, small(P_NONE) + 5, FS_TRANS2,
-                WRITE, 0);
-    expect_data(cpu, "write-back is undone", p_ldr_wb, small(P_NONE), small(P_NONE), FS_TRANS2, READ, 0);
+    expect_data(cpu, "translation, first level, load", p_ldr, section(S_NONE) + 0x124,
+                section(S_NONE) + 0x124, FS_TRANS1, READ, 0);
+    expect_data(cpu, "translation, first level, store", p_str, section(S_NONE) + 0x128,
+                section(S_NONE) + 0x128, FS_TRANS1, WRITE, 0);
+    expect_data(cpu, "translation, second level, load", p_ldrb, small(P_NONE) + 3,
+                small(P_NONE) + 3, FS_TRANS2, READ, 0);
+    expect_data(cpu, "translation, second level, store", p_strb, small(P_NONE) + 5,
+                small(P_NONE) + 5, FS_TRANS2, WRITE, 0);
+    expect_data(cpu, "write-back is undone", p_ldr_wb, small(P_NONE), small(P_NONE), FS_TRANS2,
+                READ, 0);
     expect_data(cpu, "LDRD", p_ldrd, small(P_NONE) + 8, small(P_NONE) + 8, FS_TRANS2, READ, 0);
     expect_data(cpu, "STRD", p_strd, small(P_NONE) + 16, small(P_NONE) + 16, FS_TRANS2, WRITE, 0);
     expect_data(cpu, "LDM", p_ldm, small(P_NONE), small(P_NONE), FS_TRANS2, READ, 0);
     expect_data(cpu, "STM", p_stm, small(P_NONE) + 8, small(P_NONE), FS_TRANS2, WRITE, 0);
     expect_data(cpu, "LDREX", p_ldrex, small(P_NONE), small(P_NONE), FS_TRANS2, READ, 0);
-    expect_data(cpu, "domain, first level", p_ldr, section(S_DOMAIN) + 4, section(S_DOMAIN) + 4, FS_DOMAIN1, READ, 1);
-    expect_data(cpu, "domain, second level", p_str, section(S_DOMAIN_TABLE), section(S_DOMAIN_TABLE), FS_DOMAIN2,
-                WRITE, 1);
-    expect_data(cpu, "permission, first level, store", p_str, section(S_READ_ONLY), section(S_READ_ONLY), FS_PERM1,
-                WRITE, 0);
-    expect_data(cpu, "permission, first level, unprivileged", p_ldrt, section(S_NO_USER), section(S_NO_USER),
-                FS_PERM1, READ, 0);
-    expect_data(cpu, "permission, second level, store", p_str, small(P_READ_ONLY), small(P_READ_ONLY), FS_PERM2,
-                WRITE, 0);
-    expect_data(cpu, "permission, second level, unprivileged load", p_ldrt, small(P_NO_USER), small(P_NO_USER),
-                FS_PERM2, READ, 0);
-    expect_data(cpu, "permission, second level, unprivileged store", p_strt, small(P_NO_USER), small(P_NO_USER),
-                FS_PERM2, WRITE, 0);
+    expect_data(cpu, "domain, first level", p_ldr, section(S_DOMAIN) + 4, section(S_DOMAIN) + 4,
+                FS_DOMAIN1, READ, 1);
+    expect_data(cpu, "domain, second level", p_str, section(S_DOMAIN_TABLE),
+                section(S_DOMAIN_TABLE), FS_DOMAIN2, WRITE, 1);
+    expect_data(cpu, "permission, first level, store", p_str, section(S_READ_ONLY),
+                section(S_READ_ONLY), FS_PERM1, WRITE, 0);
+    expect_data(cpu, "permission, first level, unprivileged", p_ldrt, section(S_NO_USER),
+                section(S_NO_USER), FS_PERM1, READ, 0);
+    expect_data(cpu, "permission, second level, store", p_str, small(P_READ_ONLY),
+                small(P_READ_ONLY), FS_PERM2, WRITE, 0);
+    expect_data(cpu, "permission, second level, unprivileged load", p_ldrt, small(P_NO_USER),
+                small(P_NO_USER), FS_PERM2, READ, 0);
+    expect_data(cpu, "permission, second level, unprivileged store", p_strt, small(P_NO_USER),
+                small(P_NO_USER), FS_PERM2, WRITE, 0);
     expect_data(cpu, "no access", p_ldr, small(P_NO_ACCESS), small(P_NO_ACCESS), FS_PERM2, READ, 0);
 
     /* No STREX here: it may fail without a look at the address when the monitor is open. */
     expect_data(cpu, "alignment, LDM", p_ldm, small(P_OK) + 2, small(P_OK) + 2, FS_ALIGN, READ, 0);
-    expect_data(cpu, "alignment, STRD", p_strd, small(P_OK) + 2, small(P_OK) + 2, FS_ALIGN, WRITE, 0);
-    expect_data(cpu, "alignment, LDREX", p_ldrex, small(P_OK) + 1, small(P_OK) + 1, FS_ALIGN, READ, 0);
-    expect_data(cpu, "alignment, LDREXD", p_ldrexd, small(P_OK) + 4, small(P_OK) + 4, FS_ALIGN, READ, 0);
+    expect_data(cpu, "alignment, STRD", p_strd, small(P_OK) + 2, small(P_OK) + 2, FS_ALIGN, WRITE,
+                0);
+    expect_data(cpu, "alignment, LDREX", p_ldrex, small(P_OK) + 1, small(P_OK) + 1, FS_ALIGN, READ,
+                0);
+    expect_data(cpu, "alignment, LDREXD", p_ldrexd, small(P_OK) + 4, small(P_OK) + 4, FS_ALIGN,
+                READ, 0);
     uint32_t sctlr = RT_MRC(0, c1, c0, 0);
     RT_MCR(0, c1, c0, 0, sctlr | 2);
     rt_isb();
-    expect_data(cpu, "alignment, LDR with SCTLR.A", p_ldr, small(P_OK) + 1, small(P_OK) + 1, FS_ALIGN, READ, 0);
-    expect_data(cpu, "alignment, STR with SCTLR.A", p_str, small(P_OK) + 3, small(P_OK) + 3, FS_ALIGN, WRITE, 0);
-    /* SCTLR.AFE: AP[0] becomes the access flag. It is clear in the sections and pages made for this. */
+    expect_data(cpu, "alignment, LDR with SCTLR.A", p_ldr, small(P_OK) + 1, small(P_OK) + 1,
+                FS_ALIGN, READ, 0);
+    expect_data(cpu, "alignment, STR with SCTLR.A", p_str, small(P_OK) + 3, small(P_OK) + 3,
+                FS_ALIGN, WRITE, 0);
+    /* SCTLR.AFE: AP[0] becomes the access flag. It is clear in the sections and pages made for
+     * this. */
     RT_MCR(0, c1, c0, 0, sctlr | 1u << 29);
     rt_isb();
     RT_MCR(0, c8, c7, 0, 0);
     rt_dsb();
     rt_isb();
-    expect_data(cpu, "access flag, first level", p_ldr, section(S_NO_AF), section(S_NO_AF), FS_AF1, READ, 0);
-    expect_data(cpu, "access flag, second level", p_str, small(P_NO_AF), small(P_NO_AF), FS_AF2, WRITE, 0);
+    expect_data(cpu, "access flag, first level", p_ldr, section(S_NO_AF), section(S_NO_AF), FS_AF1,
+                READ, 0);
+    expect_data(cpu, "access flag, second level", p_str, small(P_NO_AF), small(P_NO_AF), FS_AF2,
+                WRITE, 0);
     RT_MCR(0, c1, c0, 0, sctlr);
     rt_isb();
     RT_MCR(0, c8, c7, 0, 0);
     rt_dsb();
     rt_isb();
 
-    /* A load over the edge of the mapped page: the address reported is the first byte that is not mapped, or any
-     * other of the access in it; this checks the status only. */
+    /* A load over the edge of the mapped page: the address reported is the first byte that is not
+     * mapped, or any other of the access in it; this checks the status only. */
     cpus[cpu].count = 0;
     p_ldr(small(P_NONE) - 2);
     if (cpus[cpu].count != 1 || (cpus[cpu].fsr & 0xf) != FS_TRANS2)
@@ -242,7 +265,8 @@ static void checks(unsigned cpu)
     expect_prefetch(cpu, "prefetch, XN, first level", section(S_XN), FS_PERM1);
     expect_prefetch(cpu, "prefetch, XN, second level", small(P_XN) + 4, FS_PERM2);
 
-    expect_par(cpu, "ATS1CPR, mapped", ATS(0, small(P_OK) + 0x123), (uint32_t)(uintptr_t)page, 0xfffff001u);
+    expect_par(cpu, "ATS1CPR, mapped", ATS(0, small(P_OK) + 0x123), (uint32_t)(uintptr_t)page,
+               0xfffff001u);
     expect_par(cpu, "ATS1CPR, not mapped", ATS(0, small(P_NONE)), FS_TRANS2 << 1 | 1, 0x7f);
     expect_par(cpu, "ATS1CPW, read-only", ATS(1, small(P_READ_ONLY)), FS_PERM2 << 1 | 1, 0x7f);
     expect_par(cpu, "ATS1CUR, privileged only", ATS(2, small(P_NO_USER)), FS_PERM2 << 1 | 1, 0x7f);
@@ -262,7 +286,8 @@ void guest_main(void)
     rounds = rt_param("rounds", 20);
     if (!rt_mmu_on())
         rt_fail("needs mmu=1");
-    /* AP[2:0]: 011 full, 001 privileged only, 111 read-only, 000 none; AP[2] is bit 15 of a section, 9 of a page. */
+    /* AP[2:0]: 011 full, 001 privileged only, 111 read-only, 000 none; AP[2] is bit 15 of a
+     * section, 9 of a page. */
     rt_l1[(WINDOW >> 20) + S_DOMAIN] = sect | RT_SECT_NORMAL | 1 << 5;
     rt_l1[(WINDOW >> 20) + S_READ_ONLY] = sect | RT_SECT_NORMAL | 0x8000;
     rt_l1[(WINDOW >> 20) + S_NO_USER] = sect | (RT_SECT_NORMAL & ~0xc00u) | 0x400;
@@ -291,7 +316,7 @@ void guest_main(void)
     rt_metric_rate("faults_per_s", faults, ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (cpus[c].what)
-            rt_fail("cpu %u: %s: %08x, expected %08x (fsr %08x far %08x)", c, cpus[c].what, cpus[c].got, cpus[c].want,
-                    cpus[c].fsr, cpus[c].far);
+            rt_fail("cpu %u: %s: %08x, expected %08x (fsr %08x far %08x)", c, cpus[c].what,
+                    cpus[c].got, cpus[c].want, cpus[c].fsr, cpus[c].far);
     rt_pass();
 }

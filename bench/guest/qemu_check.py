@@ -75,7 +75,8 @@ def main() -> int:
                                                         args.timeout)
                         must = row["qemu"]["status"] == "ok" or cpus < row["qemu"].get("from_cpus", 1)
                         bad += must and result != "ok"
-                        cells.append(f"{cpus}:{result}{'' if must or result == 'ok' else '(' + row['qemu']['status'] + ')'} {seconds:.2f}s")
+                        excuse = "" if must or result == "ok" else f"({row['qemu']['status']})"
+                        cells.append(f"{cpus}:{result}{excuse} {seconds:.2f}s")
                         if args.verbose or (must and result != "ok"):
                             print(text, end="")
                 shown = " ".join(f"{k}={v}" for k, v in params.items())

@@ -1,50 +1,82 @@
 /* semihost.c — every semihosting call that the project offers, with what it must answer.
  *
- * Forces: the semihosting trap in A32 (SVC 0x123456) and T32 (SVC 0xAB); lr_svc and the flags survive it.
- * Parameters: file= (a file of the host to read, by default none); write=0 (1: also create, rename and remove the file
- *   dbtlab-semihost.tmp in the current folder, on an implementation that allows it).
+ * Forces: the semihosting trap in A32 (SVC 0x123456) and T32 (SVC 0xAB); lr_svc and the flags
+ *   survive it.
+ * Parameters: file= (a file of the host to read, by default none); write=0 (1: also create, rename
+ *   and remove the file dbtlab-semihost.tmp in the current folder, on an implementation that allows
+ *   it).
  * Metrics: "#! SYS_..." lines with what the implementation says about itself.
- * Self-check: failing calls answer -1 and set SYS_ERRNO; SYS_ELAPSED and SYS_CLOCK do not run backwards; SYS_ISERROR is
- *   right; a file reads the same by one call and byte by byte. CPU 0 only.
+ * Self-check: failing calls answer -1 and set SYS_ERRNO; SYS_ELAPSED and SYS_CLOCK do not run
+ *   backwards; SYS_ISERROR is right; a file reads the same by one call and byte by byte. CPU 0
+ *   only.
  */
 #include "rt.h"
 
 RT_GUEST("semihost");
 
 enum {
-    SYS_OPEN = 0x01, SYS_CLOSE, SYS_WRITEC, SYS_WRITE0, SYS_WRITE, SYS_READ, SYS_READC, SYS_ISERROR, SYS_ISTTY,
-    SYS_SEEK, SYS_FLEN = 0x0c, SYS_TMPNAM, SYS_REMOVE, SYS_RENAME, SYS_CLOCK, SYS_TIME, SYS_SYSTEM, SYS_ERRNO,
-    SYS_GET_CMDLINE = 0x15, SYS_HEAPINFO, SYS_ELAPSED = 0x30, SYS_TICKFREQ
+    SYS_OPEN = 0x01,
+    SYS_CLOSE,
+    SYS_WRITEC,
+    SYS_WRITE0,
+    SYS_WRITE,
+    SYS_READ,
+    SYS_READC,
+    SYS_ISERROR,
+    SYS_ISTTY,
+    SYS_SEEK,
+    SYS_FLEN = 0x0c,
+    SYS_TMPNAM,
+    SYS_REMOVE,
+    SYS_RENAME,
+    SYS_CLOCK,
+    SYS_TIME,
+    SYS_SYSTEM,
+    SYS_ERRNO,
+    SYS_GET_CMDLINE = 0x15,
+    SYS_HEAPINFO,
+    SYS_ELAPSED = 0x30,
+    SYS_TICKFREQ
 };
 #define FAILED 0xffffffffu
 
-static uint32_t call1(uint32_t op, uint32_t a) { return rt_semi(op, &a); }
+static uint32_t call1(uint32_t op, uint32_t a)
+{
+    return rt_semi(op, &a);
+}
 static uint32_t call2(uint32_t op, uint32_t a, uint32_t b)
 {
-    uint32_t v[2] = { a, b };
+    uint32_t v[2] = {a, b};
     return rt_semi(op, v);
 }
 static uint32_t call3(uint32_t op, uint32_t a, uint32_t b, uint32_t c)
 {
-    uint32_t v[3] = { a, b, c };
+    uint32_t v[3] = {a, b, c};
     return rt_semi(op, v);
 }
-static uint32_t addr(const void *p) { return (uint32_t)(uintptr_t)p; }
-static uint32_t open_file(const char *name, uint32_t mode) { return call3(SYS_OPEN, addr(name), mode, strlen(name)); }
+static uint32_t addr(const void *p)
+{
+    return (uint32_t)(uintptr_t)p;
+}
+static uint32_t open_file(const char *name, uint32_t mode)
+{
+    return call3(SYS_OPEN, addr(name), mode, strlen(name));
+}
 
 static void check_registers(void)
 {
     uint32_t before, after, lr = 0x12345678, got;
-    asm volatile("mov r3, lr\n\tmov lr, %3\n\tmov r0, #0x10\n\tmov r1, #0\n\tcmp r1, r1\n\tmrs %0, cpsr\n\t"
+    asm volatile(
+        "mov r3, lr\n\tmov lr, %3\n\tmov r0, #0x10\n\tmov r1, #0\n\tcmp r1, r1\n\tmrs %0, cpsr\n\t"
 #ifdef __thumb__
-                 "svc 0xab\n\t"
+        "svc 0xab\n\t"
 #else
-                 "svc 0x123456\n\t"
+        "svc 0x123456\n\t"
 #endif
-                 "mrs %1, cpsr\n\tmov %2, lr\n\tmov lr, r3"
-                 : "=&r"(before), "=&r"(after), "=&r"(got)
-                 : "r"(lr)
-                 : "r0", "r1", "r3", "lr", "cc", "memory");
+        "mrs %1, cpsr\n\tmov %2, lr\n\tmov lr, r3"
+        : "=&r"(before), "=&r"(after), "=&r"(got)
+        : "r"(lr)
+        : "r0", "r1", "r3", "lr", "cc", "memory");
     rt_printf("#! lr_svc %s\n", got == lr ? "kept" : "overwritten");
     if (before != after)
         rt_fail("cpsr was %08x, is %08x after a call", before, after);
@@ -82,14 +114,14 @@ static void check_file(const char *name)
 static void check_write(void)
 {
     const char *name = "dbtlab-semihost.tmp", *name2 = "dbtlab-semihost.tmp2";
-    char back[8] = { 0 };
+    char back[8] = {0};
     uint32_t h = open_file(name, 5);
     if (h == FAILED)
         rt_fail("cannot create a file");
     if (call3(SYS_WRITE, h, addr("written"), 7) != 0)
         rt_fail("SYS_WRITE");
     call1(SYS_CLOSE, h);
-    uint32_t v[4] = { addr(name), strlen(name), addr(name2), strlen(name2) };
+    uint32_t v[4] = {addr(name), strlen(name), addr(name2), strlen(name2)};
     if (rt_semi(SYS_RENAME, v) != 0)
         rt_fail("SYS_RENAME");
     h = open_file(name2, 1);
@@ -118,7 +150,8 @@ void guest_main(void)
     if (rt_semi(SYS_GET_CMDLINE, v) != FAILED && strlen(text) > 1)
         rt_fail("SYS_GET_CMDLINE into a buffer that is too small");
 
-    /* Where these two go beside the UART is the implementation's choice: marked as not to be compared. */
+    /* Where these two go beside the UART is the implementation's choice: marked as not to be
+     * compared. */
     const char *line = "#! SYS_WRITE0 and SYS_WRITEC";
     rt_semi(SYS_WRITE0, line);
     char newline = '\n';
@@ -133,8 +166,8 @@ void guest_main(void)
     t1 = rt_semi(SYS_CLOCK, NULL);
     rt_semi(SYS_ELAPSED, v);
     uint64_t e1 = (uint64_t)v[1] << 32 | v[0];
-    rt_printf("#! SYS_TICKFREQ %u SYS_TIME %u SYS_CLOCK +%u\n", rt_semi(SYS_TICKFREQ, NULL), rt_semi(SYS_TIME, NULL),
-              t1 - t0);
+    rt_printf("#! SYS_TICKFREQ %u SYS_TIME %u SYS_CLOCK +%u\n", rt_semi(SYS_TICKFREQ, NULL),
+              rt_semi(SYS_TIME, NULL), t1 - t0);
     if (t1 < t0)
         rt_fail("SYS_CLOCK runs backwards");
     if (e1 <= e0)
@@ -167,7 +200,7 @@ void guest_main(void)
 
     h = open_file(":semihosting-features", 0);
     if (h != FAILED) {
-        uint8_t magic[4] = { 0 };
+        uint8_t magic[4] = {0};
         uint32_t len = call1(SYS_FLEN, h);
         if (len < 4 || call3(SYS_READ, h, addr(magic), 4) != 0 || memcmp(magic, "SHFB", 4) != 0)
             rt_fail("the features file has no magic number");

@@ -1,9 +1,11 @@
-/* sgi_pingpong.c — pairs of CPUs pass a ball: by SGI to a CPU in WFI, by SGI to an IRQ handler, by SEV to one in WFE.
+/* sgi_pingpong.c — pairs of CPUs pass a ball: by SGI to WFI or to an IRQ handler, by SEV to WFE.
+ * SEV to one in WFE.
  *
  * Forces: wake-up of a sleeping vCPU, GIC SGIs, IRQ entry and return, the event register.
  * Parameters: rounds=2000 (there and back), mode=all (wfi, irq, wfe or all).
  * Metrics: roi_ns, <mode>_roundtrip_ns.
- * Self-check: each CPU gets the ball exactly once a round, from its partner. A CPU without one plays with itself.
+ * Self-check: each CPU gets the ball exactly once a round, from its partner. A CPU without one
+ *   plays with itself.
  */
 #include "rt.h"
 
@@ -12,14 +14,17 @@ RT_GUEST("sgi_pingpong");
 #define SGI 3
 static uint32_t rounds;
 static int mode;
-static const char *const modes[] = { "wfi", "irq", "wfe" };
+static const char *const modes[] = {"wfi", "irq", "wfe"};
 enum { WFI, IRQ, WFE };
 static struct {
     volatile uint32_t got, wrong, ball;
     uint32_t pad[RT_LINE / 4 - 3];
 } player[RT_MAX_CPUS] ALIGNED(64);
 
-static unsigned partner_of(unsigned cpu) { return (cpu ^ 1) < rt_ncpus() ? cpu ^ 1 : cpu; }
+static unsigned partner_of(unsigned cpu)
+{
+    return (cpu ^ 1) < rt_ncpus() ? cpu ^ 1 : cpu;
+}
 
 /* Counts the SGI if one is pending. */
 static bool take(unsigned cpu)
@@ -65,7 +70,8 @@ static void await(unsigned cpu, uint32_t n)
         }
         break;
     case IRQ:
-        /* Looked at with IRQs masked, and WFI wakes for a masked one: no wake-up gets lost in between. */
+        /* Looked at with IRQs masked, and WFI wakes for a masked one: no wake-up gets lost in
+         * between. */
         while (player[cpu].got < n) {
             rt_wfi();
             rt_irq_on();
@@ -98,7 +104,8 @@ static void work(unsigned cpu, void *arg)
 
 void guest_main(void)
 {
-    static const char *const metrics[] = { "wfi_roundtrip_ns", "irq_roundtrip_ns", "wfe_roundtrip_ns" };
+    static const char *const metrics[] = {"wfi_roundtrip_ns", "irq_roundtrip_ns",
+                                          "wfe_roundtrip_ns"};
     const char *which = rt_param_str("mode", "all");
     uint64_t total = 0;
     rounds = rt_param("rounds", 2000);
@@ -112,7 +119,8 @@ void guest_main(void)
         rt_metric(metrics[mode], rounds ? ns / rounds : 0, "ns");
         for (unsigned c = 0; c < rt_ncpus(); c++)
             if (player[c].got != rounds || player[c].wrong)
-                rt_fail("%s: cpu %u got %u balls, %u wrong ones", modes[mode], c, player[c].got, player[c].wrong);
+                rt_fail("%s: cpu %u got %u balls, %u wrong ones", modes[mode], c, player[c].got,
+                        player[c].wrong);
     }
     rt_metric("roi_ns", total, "ns");
     rt_pass();

@@ -1,9 +1,11 @@
 /* smc_computed.c — rewrites and swaps small functions that are reached by computed jumps only.
  *
- * Forces: jump cache and inline predictions that hold a dead block; indirect branches between generated blocks.
+ * Forces: jump cache and inline predictions that hold a dead block; indirect branches between
+ *   generated blocks.
  * Parameters: iters=20000 (rewrites on each CPU), slots=16 (2..32).
  * Metrics: roi_ns, rewrites_per_s (all CPUs together).
- * Self-check: each walk over all slots returns the sum of the values last written, weighted by their place.
+ * Self-check: each walk over all slots returns the sum of the values last written, weighted by
+ *   their place.
  */
 #include "gen.h"
 
@@ -58,9 +60,7 @@ static void work(unsigned cpu, void *arg)
             order[a] = order[b];
             order[b] = value[MAX_SLOTS];
             break;
-        default:
-            value[a] = r >> 12 & 0xffff;
-            build(slot[a], value[a]);
+        default: value[a] = r >> 12 & 0xffff; build(slot[a], value[a]);
         }
         for (uint32_t k = 0; k < slots; k++) {
             list[k] = (uint32_t)(uintptr_t)slot[order[k]] | RT_THUMB;

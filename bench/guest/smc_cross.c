@@ -1,8 +1,11 @@
-/* smc_cross.c — one CPU rewrites a branch under CPUs that spin on it: branch-to-self becomes branch-to-exit.
+/* smc_cross.c — one CPU rewrites a branch under CPUs that spin on it: branch-to-self becomes
+ * branch-to-exit.
  *
- * Forces: a block chained to itself that must be left in bounded time when another CPU rewrites it; a store that
- *   lands while its page is being translated (a translator that loses it spins for ever).
- * Parameters: iters=300, delay=2000 (longest wait of the writer, in ns), timeout_ms=3000 (then FAIL).
+ * Forces: a block chained to itself that must be left in bounded time when another CPU rewrites it;
+ *   a store that lands while its page is being translated (a translator that loses it spins for
+ *   ever).
+ * Parameters: iters=300, delay=2000 (longest wait of the writer, in ns), timeout_ms=3000 (then
+ *   FAIL).
  * Metrics: roi_ns, leave_p50_ns, leave_max_ns (from the store to the last CPU out).
  * Self-check: all CPUs leave within the time allowed, every time.
  *

@@ -1,8 +1,10 @@
-/* smc_paged.c — code across a page boundary, code written through another mapping, code pages exchanged by the MMU.
+/* smc_paged.c — code across a page boundary, code written through another mapping, code pages
+ * exchanged by the MMU.
  *
- * Forces: blocks that lie on two pages (in T32 also one instruction on two pages), invalidation by physical page,
- *   a jump cache keyed by virtual address that must not survive a remap.
- * Parameters: iters=2000 (rounds of all kinds on each CPU). With mmu=0 the kinds that need mappings are left out.
+ * Forces: blocks that lie on two pages (in T32 also one instruction on two pages), invalidation by
+ *   physical page, a jump cache keyed by virtual address that must not survive a remap.
+ * Parameters: iters=2000 (rounds of all kinds on each CPU). With mmu=0 the kinds that need mappings
+ *   are left out.
  * Metrics: roi_ns, rounds_per_s (all CPUs together).
  * Self-check: every call returns the value last written or mapped.
  */
@@ -74,8 +76,9 @@ static void work(unsigned cpu, void *arg)
         if (!rt_mmu_on())
             continue;
 
-        /* Written under the other name, run under both. Maintenance by either address is enough: the caches of the
-         * A15 are physically tagged, but a 64-byte line may be indexed by the address it is run at. */
+        /* Written under the other name, run under both. Maintenance by either address is enough:
+         * the caches of the A15 are physically tagged, but a 64-byte line may be indexed by the
+         * address it is run at. */
         gen_at((void *)(uintptr_t)va, gen_movw(0, v));
         rt_sync_code((void *)(uintptr_t)va, 4);
         rt_sync_code(pages, 4);
@@ -84,10 +87,12 @@ static void work(unsigned cpu, void *arg)
         gen_at(pages, gen_movw(0, v ^ 0xff));
         rt_sync_code(pages, 4);
         rt_sync_code((void *)(uintptr_t)va, 4);
-        expect(cpu, "alias of written", i, gen_callable((void *)(uintptr_t)va)(0, 0, 0, 0), v ^ 0xff);
+        expect(cpu, "alias of written", i, gen_callable((void *)(uintptr_t)va)(0, 0, 0, 0),
+               v ^ 0xff);
 
         uint32_t page = 2 + (r >> 4 & 1);
-        *(volatile uint32_t *)&l2[cpu][1] = (uint32_t)(uintptr_t)(pages + page * RT_PAGE) | RT_PAGE_NORMAL;
+        *(volatile uint32_t *)&l2[cpu][1] =
+            (uint32_t)(uintptr_t)(pages + page * RT_PAGE) | RT_PAGE_NORMAL;
         if (r & 32) {
             rt_tlb_flush_page(va + RT_PAGE);
         } else {
@@ -97,7 +102,8 @@ static void work(unsigned cpu, void *arg)
             rt_dsb();
             rt_isb();
         }
-        expect(cpu, "remapped", i, gen_callable((void *)(uintptr_t)(va + RT_PAGE))(0, 0, 0, 0), page * 0x1111);
+        expect(cpu, "remapped", i, gen_callable((void *)(uintptr_t)(va + RT_PAGE))(0, 0, 0, 0),
+               page * 0x1111);
     }
 }
 
@@ -109,7 +115,8 @@ void guest_main(void)
             rt_map_table(WINDOW + c * 0x100000u, l2[c]);
         rt_tlb_flush_all();
     }
-    /* Each CPU maps its own window before it uses it; a fresh entry needs no flush, only the barrier. */
+    /* Each CPU maps its own window before it uses it; a fresh entry needs no flush, only the
+     * barrier. */
     for (unsigned c = 0; c < rt_ncpus(); c++)
         l2[c][0] = (uint32_t)(uintptr_t)code[c] | RT_PAGE_NORMAL;
     rt_dsb();
@@ -119,6 +126,7 @@ void guest_main(void)
     rt_metric_rate("rounds_per_s", (uint64_t)iters * rt_ncpus(), ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (bad[c].kind)
-            rt_fail("cpu %u, %s, round %u: got %u, not %u", c, bad[c].kind, bad[c].at, bad[c].got, bad[c].want);
+            rt_fail("cpu %u, %s, round %u: got %u, not %u", c, bad[c].kind, bad[c].at, bad[c].got,
+                    bad[c].want);
     rt_pass();
 }

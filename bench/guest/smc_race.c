@@ -1,9 +1,13 @@
-/* smc_race.c — a CPU changes a branch again and again while others run, drop and retranslate the code around it.
+/* smc_race.c — a CPU changes a branch again and again while others run, drop and retranslate the
+ * code around it.
  *
- * Forces: a store that lands while its page is being translated, lookups and chains that race with invalidation.
- * Parameters: iters=3000 (changes), drop=4 (a runner invalidates the line itself every so many calls).
+ * Forces: a store that lands while its page is being translated, lookups and chains that race with
+ *   invalidation.
+ * Parameters: iters=3000 (changes), drop=4 (a runner invalidates the line itself every so many
+ *   calls).
  * Metrics: roi_ns, changes_per_s, calls (of all runners), stale (violations).
- * Self-check: a call that starts after change k was published never acts by an older one; the last change is seen.
+ * Self-check: a call that starts after change k was published never acts by an older one; the last
+ *   change is seen.
  *
  * The last CPU writes, the others run. Needs two CPUs.
  */

@@ -1,7 +1,8 @@
-/* smc_tight.c — rewrites instructions inside a loop of chained blocks, by every width of store, with maintenance.
+/* smc_tight.c — rewrites instructions inside a loop of chained blocks, by every width of store,
+ * with maintenance.
  *
- * Forces: stores to pages with translations, unchaining of a block in the middle of a chain, code that rewrites the
- *   instruction after its own barriers.
+ * Forces: stores to pages with translations, unchaining of a block in the middle of a chain, code
+ *   that rewrites the instruction after its own barriers.
  * Parameters: iters=20000 (rewrites on each CPU), blocks=8 (1..32).
  * Metrics: roi_ns, rewrites_per_s (all CPUs together).
  * Self-check: every call returns the sum of the immediates last written.
@@ -55,7 +56,7 @@ static uint8_t *build_self(uint8_t *p)
 static void work(unsigned cpu, void *arg)
 {
     uint8_t *at[MAX_BLOCKS];
-    uint32_t value[MAX_BLOCKS] = { 0 }, sum = 0, seed = cpu + 1;
+    uint32_t value[MAX_BLOCKS] = {0}, sum = 0, seed = cpu + 1;
     (void)arg;
     build(code[cpu], at);
     uint8_t *target = build_self(self_code[cpu]);
@@ -108,6 +109,7 @@ void guest_main(void)
     rt_metric_rate("rewrites_per_s", (uint64_t)iters * rt_ncpus(), ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (bad[c].what)
-            rt_fail("cpu %u, rewrite %u (%s): got %u, not %u", c, bad[c].at, bad[c].what, bad[c].got, bad[c].want);
+            rt_fail("cpu %u, rewrite %u (%s): got %u, not %u", c, bad[c].at, bad[c].what,
+                    bad[c].got, bad[c].want);
     rt_pass();
 }

@@ -1,6 +1,7 @@
 /* sort.c — quicksort with insertion sort for short parts, over random words; one copy a vCPU.
  *
- * Forces: unpredictable compare-and-branch, conditional instructions, recursion, loads and stores with two pointers.
+ * Forces: unpredictable compare-and-branch, conditional instructions, recursion, loads and stores
+ *   with two pointers.
  * Parameters: n=4096 (2..65536), loops=50.
  * Metrics: roi_ns, items_per_s (all CPUs together).
  * Self-check: ascending, and sum and exclusive-or of the items are unchanged.

@@ -1,10 +1,12 @@
 /* spinlock.c — test-and-set lock by LDREX/STREX, waiting busily, by YIELD or by WFE/SEV.
  *
- * Forces: contended exclusives, DMB, WFE woken by SEV, plain stores that release a lock others hold a reservation on.
- * Parameters: ops=1000000 (lock+unlock pairs on each CPU), wait=busy (busy, yield or wfe), cs=4 (length of the critical
- *   section in loads and stores).
+ * Forces: contended exclusives, DMB, WFE woken by SEV, plain stores that release a lock others hold
+ *   a reservation on.
+ * Parameters: ops=1000000 (lock+unlock pairs on each CPU), wait=busy (busy, yield or wfe), cs=4
+ *   (length of the critical section in loads and stores).
  * Metrics: roi_ns, ops_per_s (all CPUs together), violations.
- * Self-check: the counter that the lock protects is exact; no CPU ever saw another in the critical section.
+ * Self-check: the counter that the lock protects is exact; no CPU ever saw another in the critical
+ *   section.
  */
 #include "rt.h"
 
@@ -22,10 +24,11 @@ static inline void acquire(void)
     uint32_t v, one = 1;
     switch (how) {
     case BUSY:
-        asm volatile("1: ldrex %0, [%1]\n\tcmp %0, #0\n\tbne 1b\n\tstrex %0, %2, [%1]\n\tcmp %0, #0\n\tbne 1b"
-                     : "=&r"(v)
-                     : "r"(&lock), "r"(one)
-                     : "cc", "memory");
+        asm volatile(
+            "1: ldrex %0, [%1]\n\tcmp %0, #0\n\tbne 1b\n\tstrex %0, %2, [%1]\n\tcmp %0, #0\n\tbne 1b"
+            : "=&r"(v)
+            : "r"(&lock), "r"(one)
+            : "cc", "memory");
         break;
     case YIELD:
         asm volatile("1: ldrex %0, [%1]\n\tcmp %0, #0\n\tbeq 2f\n\tyield\n\tb 1b\n"

@@ -1,6 +1,7 @@
-/* switch8.c — dense jump tables: a compiled switch of 8 cases and hand-written table branches; one copy a vCPU.
+/* switch8.c — jump tables: a compiled switch of 8 cases and hand-written ones; one copy a vCPU.
  *
- * Forces: writes to pc other than returns: A32 LDR pc and ADD pc with a shifted index, T32 TBB and TBH.
+ * Forces: writes to pc other than returns: A32 LDR pc and ADD pc with a shifted index, T32 TBB and
+ *   TBH.
  * Parameters: steps=5000000, kind=all (c, asm or all), order=random (random or seq).
  * Metrics: roi_ns, <kind>_steps_per_s (all CPUs together).
  * Self-check: equals the result of the same steps by arithmetic without a table.
@@ -66,7 +67,7 @@ static NOINLINE uint32_t step_asm(uint32_t x, unsigned which)
 
 static uint32_t step_plain(uint32_t x, unsigned which)
 {
-    uint32_t v[8] = { x + 0x11, x ^ 0x2200, x - 0x330, x << 1 | x >> 31, ~x, x * 5, x ^ x >> 7, -x };
+    uint32_t v[8] = {x + 0x11, x ^ 0x2200, x - 0x330, x << 1 | x >> 31, ~x, x * 5, x ^ x >> 7, -x};
     return v[which];
 }
 
@@ -91,7 +92,8 @@ static uint64_t run(bool use_asm)
     for (uint32_t i = 0; i < steps; i++)
         want = step_plain(want, cases[i % PATTERN]);
     rt_printf("%s %08x\n", use_asm ? "asm" : "c", result[0][0]);
-    rt_metric_rate(use_asm ? "asm_steps_per_s" : "c_steps_per_s", (uint64_t)steps * rt_ncpus(), ns, "1/s");
+    rt_metric_rate(use_asm ? "asm_steps_per_s" : "c_steps_per_s", (uint64_t)steps * rt_ncpus(), ns,
+                   "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (result[c][0] != want)
             rt_fail("cpu %u has %08x, not %08x", c, result[c][0], want);

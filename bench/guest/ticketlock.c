@@ -1,10 +1,11 @@
-/* ticketlock.c — ticket lock: the ticket is taken by LDREX/STREX, the turn is passed on by a plain store.
+/* ticketlock.c — ticket lock: the ticket by LDREX/STREX, the turn by a plain store.
  *
- * Forces: contended exclusive adds, spinning on plain loads, strict hand-over between CPUs (dear when CPUs outnumber
- *   the host's cores), WFE/SEV.
+ * Forces: contended exclusive adds, spinning on plain loads, strict hand-over between CPUs (dear
+ *   when CPUs outnumber the host's cores), WFE/SEV.
  * Parameters: ops=1000000 (lock+unlock pairs on each CPU), wait=busy (busy, yield or wfe).
  * Metrics: roi_ns, ops_per_s (all CPUs together), violations.
- * Self-check: the protected counter is exact; no CPU saw another in the critical section; tickets are all used up.
+ * Self-check: the protected counter is exact; no CPU saw another in the critical section; tickets
+ *   are all used up.
  */
 #include "rt.h"
 
@@ -67,7 +68,8 @@ void guest_main(void)
     rt_metric_rate("ops_per_s", total, ns, "1/s");
     rt_metric("violations", bad, "1");
     if (guarded != total || next_ticket != total || now_serving != total)
-        rt_fail("counter %u, tickets %u, served %u, not %u", guarded, next_ticket, now_serving, total);
+        rt_fail("counter %u, tickets %u, served %u, not %u", guarded, next_ticket, now_serving,
+                total);
     if (bad)
         rt_fail("%u violations", bad);
     rt_pass();

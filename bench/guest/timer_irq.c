@@ -1,16 +1,18 @@
-/* timer_irq.c — interrupts of the generic timers on every CPU and of the SP804 timers on the first and the last.
+/* timer_irq.c — interrupts of the generic timers and of the SP804 timers.
  *
- * Forces: timers as event sources, WFI that ends by a timer, level-sensitive PPIs, SPI routing by ITARGETSR.
+ * Forces: timers as event sources, WFI that ends by a timer, level-sensitive PPIs, SPI routing by
+ *   ITARGETSR.
  * Parameters: ticks=20 (interrupts of each timer), period_us=500.
- * Metrics: roi_ns, late_p50_ns and late_max_ns (CPU 0's secure physical timer: from due to handled).
+ * Metrics: roi_ns, late_p50_ns and late_max_ns (CPU 0's secure physical timer: from due to
+ *   handled).
  * Self-check: each timer interrupts the right CPU exactly so often, and never early.
  */
 #include "rt.h"
 
 RT_GUEST("timer_irq");
 
-#define SP804_01 0x1c110000u
-#define SP804_23 0x1c120000u
+#define SP804_01    0x1c110000u
+#define SP804_23    0x1c120000u
 #define MAX_SAMPLES 1024
 
 static uint32_t ticks, period_us, period;
@@ -63,7 +65,8 @@ static struct rt_frame *on_irq(struct rt_frame *f, enum rt_kind kind)
 
 static bool sp804_done(unsigned cpu)
 {
-    return (cpu != 0 || seen[cpu].sp804[0] >= ticks) && (cpu != rt_ncpus() - 1 || seen[cpu].sp804[1] >= ticks);
+    return (cpu != 0 || seen[cpu].sp804[0] >= ticks) &&
+           (cpu != rt_ncpus() - 1 || seen[cpu].sp804[1] >= ticks);
 }
 
 static void sp804_start(uint32_t base)
@@ -116,9 +119,10 @@ void guest_main(void)
     rt_metric("late_max_ns", samples[n - 1], "ns");
     for (unsigned c = 0; c < rt_ncpus(); c++) {
         uint32_t a = c == 0 ? ticks : 0, b = c == rt_ncpus() - 1 ? ticks : 0;
-        rt_printf("cpu %u: physical %u virtual %u sp804 %u %u\n", c, seen[c].phys, seen[c].virt, seen[c].sp804[0],
-                  seen[c].sp804[1]);
-        if (seen[c].phys != ticks || seen[c].virt != ticks || seen[c].sp804[0] != a || seen[c].sp804[1] != b)
+        rt_printf("cpu %u: physical %u virtual %u sp804 %u %u\n", c, seen[c].phys, seen[c].virt,
+                  seen[c].sp804[0], seen[c].sp804[1]);
+        if (seen[c].phys != ticks || seen[c].virt != ticks || seen[c].sp804[0] != a ||
+            seen[c].sp804[1] != b)
             rt_fail("cpu %u: a timer's interrupts do not add up", c);
         if (seen[c].stray || seen[c].early)
             rt_fail("cpu %u: %u stray, %u early", c, seen[c].stray, seen[c].early);

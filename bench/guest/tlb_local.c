@@ -1,18 +1,19 @@
-/* tlb_local.c — every CPU remaps pages of its own and flushes its own TLB, by each kind of operation.
+/* tlb_local.c — every CPU remaps pages of its own and flushes its own TLB, by each kind of
+ * operation.
  *
  * Forces: TLBIMVA, TLBIMVAA, TLBIASID, TLBIALL and a change of ASID; the walk after each.
  * Parameters: iters=20000 (remaps on each CPU), flush=mix (mva, mvaa, asid, all, switch or mix).
  * Metrics: roi_ns, flushes_per_s (all CPUs together).
- * Self-check: after each flush the page reads as the new physical page, a store through it arrives there, and a page
- *   that was not remapped still reads as before. Needs mmu=1.
+ * Self-check: after each flush the page reads as the new physical page, a store through it arrives
+ *   there, and a page that was not remapped still reads as before. Needs mmu=1.
  */
 #include "rt.h"
 
 RT_GUEST("tlb_local");
 
-#define WINDOW 0x50000000u
-#define PAGES 32  /* virtual */
-#define FRAMES 48 /* physical */
+#define WINDOW     0x50000000u
+#define PAGES      32 /* virtual */
+#define FRAMES     48 /* physical */
 #define NOT_GLOBAL 0x800u
 
 static uint32_t frames[RT_MAX_CPUS][FRAMES][RT_PAGE / 4] ALIGNED(4096);
@@ -24,7 +25,7 @@ static struct {
     uint32_t at, got, want;
 } bad[RT_MAX_CPUS];
 
-static const char *const kinds[] = { "mva", "mvaa", "asid", "all", "switch", "mix" };
+static const char *const kinds[] = {"mva", "mvaa", "asid", "all", "switch", "mix"};
 enum { MVA, MVAA, ASID, ALL, SWITCH, MIX };
 
 static void expect(unsigned cpu, const char *what, uint32_t at, uint32_t got, uint32_t want)
@@ -39,7 +40,8 @@ static void expect(unsigned cpu, const char *what, uint32_t at, uint32_t got, ui
 
 static void map(unsigned cpu, uint32_t page, uint32_t frame)
 {
-    *(volatile uint32_t *)&l2[cpu][page] = (uint32_t)(uintptr_t)frames[cpu][frame] | RT_PAGE_NORMAL | NOT_GLOBAL;
+    *(volatile uint32_t *)&l2[cpu][page] =
+        (uint32_t)(uintptr_t)frames[cpu][frame] | RT_PAGE_NORMAL | NOT_GLOBAL;
 }
 
 static void work(unsigned cpu, void *arg)
@@ -57,7 +59,8 @@ static void work(unsigned cpu, void *arg)
     rt_dsb();
     rt_isb();
     for (uint32_t i = 0; i < iters; i++) {
-        uint32_t r = rt_rand(&seed), page = r % PAGES, other = (r >> 8) % PAGES, frame = (r >> 16) % FRAMES;
+        uint32_t r = rt_rand(&seed), page = r % PAGES, other = (r >> 8) % PAGES,
+                 frame = (r >> 16) % FRAMES;
         uint32_t va = base + page * RT_PAGE;
         volatile uint32_t *p = (volatile uint32_t *)va;
         expect(cpu, "before", i, p[0], cpu << 16 | now[page]);
@@ -65,15 +68,9 @@ static void work(unsigned cpu, void *arg)
         now[page] = frame;
         rt_dsb();
         switch (how == MIX ? (int)(r >> 29) : how) {
-        case MVAA:
-            RT_MCR(0, c8, c7, 3, va);
-            break;
-        case ASID:
-            RT_MCR(0, c8, c7, 2, asid);
-            break;
-        case ALL:
-            RT_MCR(0, c8, c7, 0, 0);
-            break;
+        case MVAA: RT_MCR(0, c8, c7, 3, va); break;
+        case ASID: RT_MCR(0, c8, c7, 2, asid); break;
+        case ALL: RT_MCR(0, c8, c7, 0, 0); break;
         case SWITCH:
             /* A fresh ASID has no entries yet; before one is used again, all go. */
             if (++asid == 256) {
@@ -82,8 +79,7 @@ static void work(unsigned cpu, void *arg)
             }
             RT_MCR(0, c13, c0, 1, asid);
             break;
-        default:
-            RT_MCR(0, c8, c7, 1, va | asid);
+        default: RT_MCR(0, c8, c7, 1, va | asid);
         }
         rt_dsb();
         rt_isb();
@@ -91,7 +87,8 @@ static void work(unsigned cpu, void *arg)
         p[1] = i;
         rt_dmb();
         expect(cpu, "store", i, *(volatile uint32_t *)&frames[cpu][frame][1], i);
-        expect(cpu, "other page", i, *(volatile uint32_t *)(base + other * RT_PAGE), cpu << 16 | now[other]);
+        expect(cpu, "other page", i, *(volatile uint32_t *)(base + other * RT_PAGE),
+               cpu << 16 | now[other]);
     }
     RT_MCR(0, c13, c0, 1, 0);
     rt_isb();
@@ -116,6 +113,7 @@ void guest_main(void)
     rt_metric_rate("flushes_per_s", (uint64_t)iters * rt_ncpus(), ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (bad[c].what)
-            rt_fail("cpu %u, %s, remap %u: got %08x, not %08x", c, bad[c].what, bad[c].at, bad[c].got, bad[c].want);
+            rt_fail("cpu %u, %s, remap %u: got %08x, not %08x", c, bad[c].what, bad[c].at,
+                    bad[c].got, bad[c].want);
     rt_pass();
 }

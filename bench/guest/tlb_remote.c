@@ -1,20 +1,22 @@
-/* tlb_remote.c — TLB flushes that other CPUs must obey: one CPU remaps under readers, then all remap at once.
+/* tlb_remote.c — TLB flushes that other CPUs must obey: one CPU remaps under readers, then all
+ * remap at once.
  *
- * Forces: the inner-shareable TLB operations: cross-CPU work that must be finished when DSB is, also when all CPUs ask
- *   each other at the same time.
- * Parameters: rounds=500 (CPU 0 remaps, all read), storm=1000 (remaps on each CPU, all at once), flush=mix (mva, mvaa,
- *   asid, all or mix).
- * Metrics: roi_ns, rounds_per_s, storm_flushes_per_s (all CPUs together), flush_p50_ns, flush_max_ns (CPU 0's rounds).
- * Self-check: after the round is published each CPU reads the new page; in the storm each CPU sees its own remap, and
- *   a page nobody remaps stays what it was. Needs mmu=1.
+ * Forces: the inner-shareable TLB operations: cross-CPU work that must be finished when DSB is,
+ *   also when all CPUs ask each other at the same time.
+ * Parameters: rounds=500 (CPU 0 remaps, all read), storm=1000 (remaps on each CPU, all at once),
+ *   flush=mix (mva, mvaa, asid, all or mix).
+ * Metrics: roi_ns, rounds_per_s, storm_flushes_per_s (all CPUs together), flush_p50_ns,
+ *   flush_max_ns (CPU 0's rounds).
+ * Self-check: after the round is published each CPU reads the new page; in the storm each CPU sees
+ *   its own remap, and a page nobody remaps stays what it was. Needs mmu=1.
  */
 #include "rt.h"
 
 RT_GUEST("tlb_remote");
 
-#define WINDOW 0x50000000u
-#define PAGES 16
-#define FRAMES 24
+#define WINDOW      0x50000000u
+#define PAGES       16
+#define FRAMES      24
 #define MAX_SAMPLES 4096
 
 static uint32_t frames[FRAMES][RT_PAGE / 4] ALIGNED(4096);
@@ -28,7 +30,7 @@ static struct {
     uint32_t at, got, want;
 } bad[RT_MAX_CPUS];
 
-static const char *const kinds[] = { "mva", "mvaa", "asid", "all", "mix" };
+static const char *const kinds[] = {"mva", "mvaa", "asid", "all", "mix"};
 enum { MVA, MVAA, ASID, ALL, MIX };
 
 static void expect(unsigned cpu, const char *what, uint32_t at, uint32_t got, uint32_t want)
@@ -43,24 +45,18 @@ static void expect(unsigned cpu, const char *what, uint32_t at, uint32_t got, ui
 
 static void map(uint32_t page, const void *frame)
 {
-    *(volatile uint32_t *)&l2[page] = frame ? (uint32_t)(uintptr_t)frame | RT_PAGE_NORMAL | 0x800 : 0;
+    *(volatile uint32_t *)&l2[page] =
+        frame ? (uint32_t)(uintptr_t)frame | RT_PAGE_NORMAL | 0x800 : 0;
 }
 
 static void flush(uint32_t va, uint32_t r)
 {
     rt_dsb();
     switch (how == MIX ? (int)(r >> 30) : how) {
-    case MVA:
-        RT_MCR(0, c8, c3, 1, va);
-        break;
-    case MVAA:
-        RT_MCR(0, c8, c3, 3, va);
-        break;
-    case ASID:
-        RT_MCR(0, c8, c3, 2, 0);
-        break;
-    default:
-        RT_MCR(0, c8, c3, 0, 0);
+    case MVA: RT_MCR(0, c8, c3, 1, va); break;
+    case MVAA: RT_MCR(0, c8, c3, 3, va); break;
+    case ASID: RT_MCR(0, c8, c3, 2, 0); break;
+    default: RT_MCR(0, c8, c3, 0, 0);
     }
     rt_dsb();
     rt_isb();
@@ -101,7 +97,8 @@ static void remap_rounds(unsigned cpu, void *arg)
 static void remap_storm(unsigned cpu, void *arg)
 {
     uint32_t va = WINDOW + (64 + cpu) * RT_PAGE, seed = cpu + 1;
-    volatile uint32_t *p = (volatile uint32_t *)va, *fixed = (volatile uint32_t *)(WINDOW + 128 * RT_PAGE);
+    volatile uint32_t *p = (volatile uint32_t *)va,
+                      *fixed = (volatile uint32_t *)(WINDOW + 128 * RT_PAGE);
     (void)arg;
     for (uint32_t i = 0; i < storm; i++) {
         map(64 + cpu, NULL);
@@ -152,6 +149,7 @@ void guest_main(void)
     }
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (bad[c].what)
-            rt_fail("cpu %u, %s %u: got %08x, not %08x", c, bad[c].what, bad[c].at, bad[c].got, bad[c].want);
+            rt_fail("cpu %u, %s %u: got %08x, not %08x", c, bad[c].what, bad[c].at, bad[c].got,
+                    bad[c].want);
     rt_pass();
 }

@@ -1,4 +1,5 @@
-/* undef_svc.S — the instructions that undef_svc.c checks, one routine each, in the instruction set of the build. */
+/* undef_svc.S — the instructions that undef_svc.c checks, one routine each. */
+    .file   "undef_svc.S"
     .syntax unified
     .arch armv7-a
     .arch_extension virt
@@ -27,7 +28,7 @@
     .text
     ISA
 
-/* -- one exception each; r0 = 42 shows that execution went on right behind it ------------------------------- */
+/* -- one exception each; r0 = 42 shows that execution went on right behind it ------------------ */
 
     func us_udf
     mov     r0, #41
@@ -84,7 +85,8 @@ us_svc_next:
     A32(svc     #0xabcdef)
     pop     {r4, pc}
 
-/* r0 == 0: +1 by the hook between +1 and +2; else +0x10, +0x20. In T32 the SVC is the second of an IT block. */
+/* r0 == 0: +1 by the hook between +1 and +2; else +0x10, +0x20. In T32 the SVC is the second of an
+ * IT block. */
     func us_svc_it
     push    {r4, lr}
     cmp     r0, #0
@@ -101,7 +103,7 @@ us_svc_next:
     addne   r0, r0, #0x20
     pop     {r4, pc}
 
-/* -- user mode: no stack and no lr of ours in between ------------------------------------------------------- */
+/* -- user mode: no stack and no lr of ours in between ------------------------------------------ */
 
     func us_user
     push    {r4-r7, lr}
@@ -120,7 +122,7 @@ us_svc_next:
     stmia   r7, {r4-r6}
     pop     {r4-r7, pc}
 
-/* -- banked registers: r0 = what to write, r1 = where to read back; order usr svc abt und irq fiq ------------ */
+/* -- banked registers: r0 = what to write, r1 = where to read back; order usr svc abt und irq fiq  */
 
     .equ    B_SP, 0
     .equ    B_LR, 24
@@ -179,7 +181,8 @@ us_svc_next:
     mov     r4, sp
     each_mode save_one
     cps     #0x13
-    /* SVC's own stack pointer is in use: its bank is written and read from SYS mode, by the banked MRS and MSR. */
+    /* SVC's own stack pointer is in use: its bank is written and read from SYS mode, by the banked
+     * MRS and MSR. */
     mov     r5, sp
     mov     r6, lr
     each_mode write_one
@@ -220,7 +223,8 @@ us_svc_next:
     str     r10, [r1, #(B_USR + 8)]
     str     r11, [r1, #(B_USR + 12)]
     str     r12, [r1, #(B_USR + 16)]
-    /* The same once more by other ways: FIQ's by the banked MRS, what differs shows as a wrong value. */
+    /* The same once more by other ways: FIQ's by the banked MRS, what differs shows as a wrong
+     * value. */
     mrs     r2, SP_fiq
     str     r2, [r1, #(B_SP + 20)]
     mrs     r2, r10_fiq
@@ -235,7 +239,7 @@ us_svc_next:
     add     sp, sp, #40
     pop     {r4-r12, pc}
 
-/* -- SRS: onto the SYS stack at r0, lr = r1, spsr = r2; r3: DB, IA, DA, IB; returns the new stack pointer ----- */
+/* -- SRS: onto the SYS stack at r0, lr = r1, spsr = r2; r3: DB, IA, DA, IB; returns the new stack pointer  */
 
     func us_srs
     push    {r4, r5, lr}
@@ -264,7 +268,7 @@ us_svc_next:
     cps     #0x13
     pop     {r4, r5, pc}
 
-/* -- RFE: base r0, frame to fill r1, cpsr r2; r3: IA, DB, IB, DA; returns the flags and the base's low byte --- */
+/* -- RFE: base r0, frame to fill r1, cpsr r2; r3: IA, DB, IB, DA; returns the flags and the base's low byte  */
 
     func us_rfe
     push    {r4, lr}
@@ -292,7 +296,7 @@ us_svc_next:
     orr     r0, r0, r1
     pop     {r4, pc}
 
-/* -- exception returns within SVC mode: spsr with the flags r0; r1: SUBS, ERET, in A32 also MOVS and LDM ------ */
+/* -- exception returns within SVC mode: spsr with the flags r0; r1: SUBS, ERET, in A32 also MOVS and LDM  */
 
     func us_return
     push    {r4, lr}
@@ -326,7 +330,7 @@ us_svc_next:
     and     r0, r0, #0xf0000000
     pop     {r4, pc}
 
-/* -- interworking: BLX label, BX, POP {pc}, LDR pc; A32 also MOV pc ------------------------------------------ */
+/* -- interworking: BLX label, BX, POP {pc}, LDR pc; A32 also MOV pc ---------------------------- */
 
     func us_interwork
     push    {r4, lr}

@@ -1,10 +1,12 @@
-/* undef_svc.c — undefined instructions, SVC, BKPT, modes, banked registers, exception returns, SRS and RFE.
+/* undef_svc.c — UDF, SVC, BKPT, modes, banked registers, exception returns, SRS and RFE.
  *
- * Forces: exception entry and return in both instruction sets, IT state across an exception, interworking, user mode.
+ * Forces: exception entry and return in both instruction sets, IT state across an exception,
+ *   interworking, user mode.
  * Parameters: rounds=50 (of all checks on each CPU).
  * Metrics: roi_ns, checks_per_s (all CPUs together).
- * Self-check: every exception arrives once, at the right address, in the right mode, with the right saved state; every
- *   banked register holds what was written to it in its own mode. The routines are in undef_svc.S.
+ * Self-check: every exception arrives once, at the right address, in the right mode, with the right
+ *   saved state; every banked register holds what was written to it in its own mode. The routines
+ *   are in undef_svc.S.
  */
 #include "rt.h"
 
@@ -14,8 +16,8 @@ RT_GUEST("undef_svc");
 struct banks {
     uint32_t sp[6], lr[6], spsr[5], fiq[5], usr[5];
 };
-uint32_t us_udf(void), us_udf_wide(void), us_vfp(void), us_hvc(void), us_bkpt(void), us_svc(uint32_t x),
-    us_svc_high(void), us_svc_it(uint32_t x);
+uint32_t us_udf(void), us_udf_wide(void), us_vfp(void), us_hvc(void), us_bkpt(void),
+    us_svc(uint32_t x), us_svc_high(void), us_svc_it(uint32_t x);
 extern char us_udf_at[], us_udf_wide_at[], us_vfp_at[], us_hvc_at[], us_bkpt_at[], us_svc_next[];
 void us_banks(struct banks *write, struct banks *read);
 void us_user(uint32_t out[4]);
@@ -26,8 +28,8 @@ uint32_t us_interwork(uint32_t x);
 extern const uint32_t us_srs_variants, us_rfe_variants, us_return_variants;
 
 #define SVC_TO_USER 0x11
-#define SVC_TO_SVC 0x12
-#define MODE(cpsr) ((cpsr) & 0x1f)
+#define SVC_TO_SVC  0x12
+#define MODE(cpsr)  ((cpsr)&0x1f)
 
 static volatile struct {
     uint32_t count, kind, pc, cpsr, handler_cpsr, imm, ifsr;
@@ -81,7 +83,8 @@ static void expect(unsigned cpu, const char *what, uint32_t got, uint32_t want)
     cpus[cpu].want = want;
 }
 
-static void expect_taken(unsigned cpu, const char *what, enum rt_kind kind, const char *at, uint32_t result)
+static void expect_taken(unsigned cpu, const char *what, enum rt_kind kind, const char *at,
+                         uint32_t result)
 {
     expect(cpu, what, cpus[cpu].count, 1);
     expect(cpu, what, cpus[cpu].kind, kind);
@@ -120,25 +123,29 @@ static void check_srs_rfe(unsigned cpu)
     uint32_t buf[16];
     for (uint32_t v = 0; v < us_srs_variants; v++) {
         /* DB, IA, then in A32 also DA, IB: where the pair lies and where the stack pointer ends up. */
-        static const int8_t place[] = { -2, 0, -1, 1 }, after[] = { -2, 2, -2, 2 };
+        static const int8_t place[] = {-2, 0, -1, 1}, after[] = {-2, 2, -2, 2};
         for (unsigned i = 0; i < 16; i++)
             buf[i] = 0xeeeeeeee;
         uint32_t sp = us_srs(&buf[8], 0x11110000 + v, 0x600001d3, v);
         expect(cpu, "SRS stack pointer", sp, (uint32_t)(uintptr_t)&buf[8 + after[v]]);
         for (int i = 0; i < 16; i++)
-            expect(cpu, "SRS memory", buf[i], i == 8 + place[v] ? 0x11110000 + v
-                                              : i == 9 + place[v] ? 0x600001d3 : 0xeeeeeeee);
+            expect(cpu, "SRS memory", buf[i],
+                   i == 8 + place[v]   ? 0x11110000 + v
+                   : i == 9 + place[v] ? 0x600001d3
+                                       : 0xeeeeeeee);
     }
     for (uint32_t v = 0; v < us_rfe_variants; v++) {
-        static const int8_t place[] = { 0, -2, 1, -1 }, after[] = { 2, -2, 2, -2 };
+        static const int8_t place[] = {0, -2, 1, -1}, after[] = {2, -2, 2, -2};
         uint32_t cpsr = (0xa0000000u >> (v & 1)) | 0x1d3 | RT_THUMB << 5;
         uint32_t r = us_rfe(&buf[8], &buf[8 + place[v]], cpsr, v);
         expect(cpu, "RFE flags", r & 0xf0000000u, cpsr & 0xf0000000u);
         expect(cpu, "RFE write-back", r & 0xff, (uint32_t)(uintptr_t)&buf[8 + after[v]] & 0xff);
     }
     for (uint32_t v = 0; v < us_return_variants; v++) {
-        expect(cpu, "exception return by data processing, LDM or ERET", us_return(0x90000000u, v), 0x90000000u);
-        expect(cpu, "exception return by data processing, LDM or ERET", us_return(0x60000000u, v), 0x60000000u);
+        expect(cpu, "exception return by data processing, LDM or ERET", us_return(0x90000000u, v),
+               0x90000000u);
+        expect(cpu, "exception return by data processing, LDM or ERET", us_return(0x60000000u, v),
+               0x60000000u);
     }
 }
 

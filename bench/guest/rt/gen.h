@@ -1,7 +1,8 @@
 /* gen.h — writes small pieces of guest code, A32 or T32 as the guest itself is built.
  *
- * Every instruction takes 4 bytes (T32: the 32-bit forms; a 16-bit one is followed by a 16-bit NOP), so that both
- * builds have the same layout. Encoders return the word as it lies in memory. Registers: r0-r3 only, by AAPCS.
+ * Every instruction takes 4 bytes (T32: the 32-bit forms; a 16-bit one is followed by a 16-bit
+ * NOP), so that both builds have the same layout. Encoders return the word as it lies in memory.
+ * Registers: r0-r3 only, by AAPCS.
  */
 #ifndef GEN_H
 #define GEN_H
@@ -11,27 +12,39 @@
 /* A function made here: up to four arguments, result in r0. */
 typedef uint32_t (*gen_fn)(uint32_t r0, uint32_t r1, uint32_t r2, uint32_t r3);
 
-static inline gen_fn gen_callable(const void *code) { return (gen_fn)((uintptr_t)code | RT_THUMB); }
+static inline gen_fn gen_callable(const void *code)
+{
+    return (gen_fn)((uintptr_t)code | RT_THUMB);
+}
 
-static inline uint32_t gen_t32_(uint32_t first, uint32_t second) { return first | second << 16; }
+static inline uint32_t gen_t32_(uint32_t first, uint32_t second)
+{
+    return first | second << 16;
+}
 
-static inline uint32_t gen_nop(void) { return RT_THUMB ? gen_t32_(0xf3af, 0x8000) : 0xe320f000; }
+static inline uint32_t gen_nop(void)
+{
+    return RT_THUMB ? gen_t32_(0xf3af, 0x8000) : 0xe320f000;
+}
 
 static inline uint32_t gen_movw(uint32_t rd, uint32_t imm)
 {
     if (RT_THUMB)
-        return gen_t32_(0xf240 | (imm >> 11 & 1) << 10 | (imm >> 12 & 15), (imm >> 8 & 7) << 12 | rd << 8 | (imm & 255));
+        return gen_t32_(0xf240 | (imm >> 11 & 1) << 10 | (imm >> 12 & 15),
+                        (imm >> 8 & 7) << 12 | rd << 8 | (imm & 255));
     return 0xe3000000 | (imm >> 12 & 15) << 16 | rd << 12 | (imm & 0xfff);
 }
 
 static inline uint32_t gen_add_imm(uint32_t rd, uint32_t rn, uint32_t imm8)
 {
-    return RT_THUMB ? gen_t32_(0xf100 | rn, rd << 8 | imm8) : 0xe2800000 | rn << 16 | rd << 12 | imm8;
+    return RT_THUMB ? gen_t32_(0xf100 | rn, rd << 8 | imm8)
+                    : 0xe2800000 | rn << 16 | rd << 12 | imm8;
 }
 
 static inline uint32_t gen_subs_imm(uint32_t rd, uint32_t rn, uint32_t imm8)
 {
-    return RT_THUMB ? gen_t32_(0xf1b0 | rn, rd << 8 | imm8) : 0xe2500000 | rn << 16 | rd << 12 | imm8;
+    return RT_THUMB ? gen_t32_(0xf1b0 | rn, rd << 8 | imm8)
+                    : 0xe2500000 | rn << 16 | rd << 12 | imm8;
 }
 
 static inline uint32_t gen_add(uint32_t rd, uint32_t rn, uint32_t rm)
@@ -46,12 +59,14 @@ static inline uint32_t gen_eor(uint32_t rd, uint32_t rn, uint32_t rm)
 
 static inline uint32_t gen_ldr(uint32_t rt, uint32_t rn, uint32_t imm12)
 {
-    return RT_THUMB ? gen_t32_(0xf8d0 | rn, rt << 12 | imm12) : 0xe5900000 | rn << 16 | rt << 12 | imm12;
+    return RT_THUMB ? gen_t32_(0xf8d0 | rn, rt << 12 | imm12)
+                    : 0xe5900000 | rn << 16 | rt << 12 | imm12;
 }
 
 static inline uint32_t gen_str(uint32_t rt, uint32_t rn, uint32_t imm12)
 {
-    return RT_THUMB ? gen_t32_(0xf8c0 | rn, rt << 12 | imm12) : 0xe5800000 | rn << 16 | rt << 12 | imm12;
+    return RT_THUMB ? gen_t32_(0xf8c0 | rn, rt << 12 | imm12)
+                    : 0xe5800000 | rn << 16 | rt << 12 | imm12;
 }
 
 static inline uint32_t gen_bx(uint32_t rm)
@@ -76,7 +91,8 @@ static inline uint32_t gen_bne(const void *from, const void *to)
     int32_t off = (int32_t)((uintptr_t)to - (uintptr_t)from) - (RT_THUMB ? 4 : 8);
     if (RT_THUMB)
         return gen_t32_(0xf000 | (off < 0) << 10 | 1 << 6 | (off >> 12 & 0x3f),
-                        0x8000 | (off >> 18 & 1) << 13 | (off >> 19 & 1) << 11 | (off >> 1 & 0x7ff));
+                        0x8000 | (off >> 18 & 1) << 13 | (off >> 19 & 1) << 11 |
+                            (off >> 1 & 0x7ff));
     return 0x1a000000 | (off >> 2 & 0xffffff);
 }
 
@@ -87,8 +103,14 @@ static inline uint32_t gen_mcr_c7(uint32_t rt, uint32_t crm, uint32_t opc2)
     return RT_THUMB ? gen_t32_(w >> 16, w & 0xffff) : w;
 }
 
-static inline uint32_t gen_dsb(void) { return RT_THUMB ? gen_t32_(0xf3bf, 0x8f4b) : 0xf57ff04b; }
-static inline uint32_t gen_isb(void) { return RT_THUMB ? gen_t32_(0xf3bf, 0x8f6f) : 0xf57ff06f; }
+static inline uint32_t gen_dsb(void)
+{
+    return RT_THUMB ? gen_t32_(0xf3bf, 0x8f4b) : 0xf57ff04b;
+}
+static inline uint32_t gen_isb(void)
+{
+    return RT_THUMB ? gen_t32_(0xf3bf, 0x8f6f) : 0xf57ff06f;
+}
 
 /* Writes one instruction; in T32 the address may be only 2-aligned. */
 static inline void gen_at(void *p, uint32_t w)
@@ -108,7 +130,7 @@ static inline void gen_put(uint8_t **p, uint32_t w)
     *p += 4;
 }
 
-/* -- what may change while another CPU runs it (ARM DDI 0406C A3.5.4): B and NOP, in T32 their 16-bit forms --- */
+/* -- what may change while another CPU runs it (ARM DDI 0406C A3.5.4): B and NOP, in T32 their 16-bit forms  */
 
 /* Stores a branch from `from` to `to` (T32: within 2 KiB) in one access. */
 static inline void gen_cross_b(void *from, const void *to)

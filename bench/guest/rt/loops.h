@@ -1,8 +1,9 @@
 /* loops.h — loops of many tiny generated blocks, shared by exec_loop and inval_latency.
  *
- * A block is: add r0, r0, #1; a word that is NOP or a branch to the next word (the place that may be rewritten while
- * others run it, ARM DDI 0406C A3.5.4); and its end, a direct branch or a load of an address and BX. The last block of
- * a loop counts r1 down. r0 returns the number of blocks executed.
+ * A block is: add r0, r0, #1; a word that is NOP or a branch to the next word (the place that may
+ * be rewritten while others run it, ARM DDI 0406C A3.5.4); and its end, a direct branch or a load
+ * of an address and BX. The last block of a loop counts r1 down. r0 returns the number of blocks
+ * executed.
  */
 #ifndef LOOPS_H
 #define LOOPS_H
@@ -10,7 +11,7 @@
 #include "gen.h"
 
 #define LOOP_BLOCK 16 /* bytes */
-#define LOOP_MAX 64   /* blocks of one loop: what an indirect block can address of its table */
+#define LOOP_MAX   64 /* blocks of one loop: what an indirect block can address of its table */
 
 enum loop_mode { LOOP_DIRECT, LOOP_INDIRECT, LOOP_MIX };
 
@@ -19,8 +20,10 @@ struct loop {
     uint32_t *table; /* r2: addresses for indirect blocks */
 };
 
-/* Writes n blocks from code on (n * LOOP_BLOCK + 16 bytes), visited in a scattered order; no maintenance. */
-static void loop_build(struct loop *l, uint8_t *code, uint32_t *table, uint32_t n, enum loop_mode mode, uint32_t seed)
+/* Writes n blocks from code on (n * LOOP_BLOCK + 16 bytes), visited in a scattered order; no
+ * maintenance. */
+static void loop_build(struct loop *l, uint8_t *code, uint32_t *table, uint32_t n,
+                       enum loop_mode mode, uint32_t seed)
 {
     uint8_t order[LOOP_MAX];
     uint8_t *end = code + n * LOOP_BLOCK;
@@ -57,7 +60,8 @@ static inline uint32_t loop_run(const struct loop *l, uint32_t rounds)
     return gen_callable(l->entry)(0, rounds, (uint32_t)(uintptr_t)l->table, 0);
 }
 
-/* Rewrites block i of the loop at code: NOP becomes a branch to the next word, or back. Includes maintenance. */
+/* Rewrites block i of the loop at code: NOP becomes a branch to the next word, or back. Includes
+ * maintenance. */
 static inline void loop_rewrite(uint8_t *code, uint32_t i, bool branch)
 {
     uint8_t *p = code + i * LOOP_BLOCK + 4;

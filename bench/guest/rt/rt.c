@@ -1,7 +1,7 @@
 /* rt.c — the guests' runtime in C: see rt.h for the contract of each function. */
 #include "rt.h"
 
-#define UART 0x1c090000u
+#define UART        0x1c090000u
 #define COUNT_24MHZ 0x1c01005cu
 #define SYS_CFGCTRL 0x1c0100a4u
 
@@ -12,7 +12,7 @@ static uint32_t cnt_hz;
 static bool mmu, cfg_idle_wfi;
 static enum { RELAX_WFE, RELAX_YIELD, RELAX_BUSY } cfg_relax;
 
-/* -- C library pieces the compiler calls -------------------------------------------------------------------- */
+/* -- C library pieces the compiler calls ------------------------------------------------------- */
 
 void *memcpy(void *d, const void *s, size_t n)
 {
@@ -81,7 +81,7 @@ char *strcpy(char *d, const char *s)
     return r;
 }
 
-/* -- semihosting and end ------------------------------------------------------------------------------------ */
+/* -- semihosting and end ----------------------------------------------------------------------- */
 
 uint32_t rt_semi(uint32_t op, const void *arg)
 {
@@ -98,7 +98,7 @@ uint32_t rt_semi(uint32_t op, const void *arg)
 
 void rt_exit(int code)
 {
-    uint32_t block[2] = { 0x20026, (uint32_t)code };
+    uint32_t block[2] = {0x20026, (uint32_t)code};
     rt_semi(0x20, block); /* SYS_EXIT_EXTENDED, absent from old implementations */
     rt_semi(0x18, (void *)(code ? 0x20023u : 0x20026u));
     RT_WR32(SYS_CFGCTRL, 0xc0800000u);
@@ -106,9 +106,12 @@ void rt_exit(int code)
         rt_wfi();
 }
 
-/* -- output ------------------------------------------------------------------------------------------------- */
+/* -- output ------------------------------------------------------------------------------------ */
 
-void rt_putc(char c) { RT_WR32(UART, (uint8_t)c); }
+void rt_putc(char c)
+{
+    RT_WR32(UART, (uint8_t)c);
+}
 
 static void put_number(uint64_t v, unsigned base, bool neg, int width, bool zero, bool left)
 {
@@ -158,8 +161,8 @@ static void vprint(const char *f, va_list ap)
         }
         case 'u':
         case 'x':
-            put_number(longs > 1 ? va_arg(ap, uint64_t) : va_arg(ap, uint32_t), *f == 'u' ? 10 : 16, false, width,
-                       zero, left);
+            put_number(longs > 1 ? va_arg(ap, uint64_t) : va_arg(ap, uint32_t), *f == 'u' ? 10 : 16,
+                       false, width, zero, left);
             break;
         case 's': {
             const char *s = va_arg(ap, const char *);
@@ -172,11 +175,8 @@ static void vprint(const char *f, va_list ap)
                 rt_putc(' ');
             break;
         }
-        case 'c':
-            rt_putc((char)va_arg(ap, int));
-            break;
-        default:
-            rt_putc(*f);
+        case 'c': rt_putc((char)va_arg(ap, int)); break;
+        default: rt_putc(*f);
         }
     }
 }
@@ -198,7 +198,8 @@ void rt_metric_rate(const char *name, uint64_t count, uint64_t ns, const char *u
 {
     uint64_t r = 0;
     if (ns)
-        r = count > UINT64_MAX / 1000000000u ? count / (ns / 1000000000u + 1) : count * 1000000000u / ns;
+        r = count > UINT64_MAX / 1000000000u ? count / (ns / 1000000000u + 1)
+                                             : count * 1000000000u / ns;
     rt_metric(name, r, unit);
 }
 
@@ -219,9 +220,12 @@ void rt_fail(const char *fmt, ...)
     rt_exit(1);
 }
 
-/* -- parameters --------------------------------------------------------------------------------------------- */
+/* -- parameters -------------------------------------------------------------------------------- */
 
-bool rt_streq(const char *a, const char *b) { return strcmp(a, b) == 0; }
+bool rt_streq(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
 
 const char *rt_param_str(const char *key, const char *def)
 {
@@ -262,9 +266,12 @@ uint32_t rt_param(const char *key, uint32_t def)
     return v;
 }
 
-/* -- time --------------------------------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------------------- */
 
-uint32_t rt_tick_hz(void) { return cnt_hz ? cnt_hz : 24000000; }
+uint32_t rt_tick_hz(void)
+{
+    return cnt_hz ? cnt_hz : 24000000;
+}
 
 uint64_t rt_ticks(void)
 {
@@ -299,14 +306,15 @@ void rt_sleep_ns(uint64_t ns)
     uint64_t ticks = rt_ns_to_ticks(ns);
     rt_irq_enable(RT_IRQ_SPTIMER, 0);
     rt_ptimer_set(ticks > 0x7fffffff ? 0x7fffffff : (uint32_t)ticks, 1);
-    /* The interrupt line wakes WFI; turning the timer off takes it down again, so nothing needs acknowledging. */
+    /* The interrupt line wakes WFI; turning the timer off takes it down again, so nothing needs
+     * acknowledging. */
     while (!(RT_MRC(0, c14, c2, 1) & 4))
         rt_wfi();
     rt_ptimer_set(0, 0);
     rt_irq_disable(RT_IRQ_SPTIMER);
 }
 
-/* -- GIC ---------------------------------------------------------------------------------------------------- */
+/* -- GIC --------------------------------------------------------------------------------------- */
 
 static void gic_init_cpu(unsigned cpu)
 {
@@ -332,11 +340,14 @@ void rt_irq_disable(unsigned id)
     rt_dsb();
 }
 
-/* -- MMU ---------------------------------------------------------------------------------------------------- */
+/* -- MMU --------------------------------------------------------------------------------------- */
 
 uint32_t rt_l1[4096] ALIGNED(16384);
 
-bool rt_mmu_on(void) { return mmu; }
+bool rt_mmu_on(void)
+{
+    return mmu;
+}
 
 void rt_map_table(uint32_t va, uint32_t *l2)
 {
@@ -382,10 +393,10 @@ static void enable_mmu(void)
     RT_MCR(0, c7, c5, 6, 0); /* BPIALL */
     RT_MCR(0, c8, c7, 0, 0); /* TLBIALL */
     rt_dsb();
-    RT_MCR(0, c2, c0, 2, 0);                             /* TTBCR: TTBR0 only, short descriptors */
+    RT_MCR(0, c2, c0, 2, 0); /* TTBCR: TTBR0 only, short descriptors */
     RT_MCR(0, c2, c0, 0, (uint32_t)(uintptr_t)rt_l1 | 0x4a); /* walks: write-back, shareable */
-    RT_MCR(0, c3, c0, 0, 1);                             /* DACR: domain 0 client */
-    RT_MCR(0, c13, c0, 1, 0);                            /* CONTEXTIDR: ASID 0 */
+    RT_MCR(0, c3, c0, 0, 1);                                 /* DACR: domain 0 client */
+    RT_MCR(0, c13, c0, 1, 0);                                /* CONTEXTIDR: ASID 0 */
     rt_isb();
     RT_MCR(0, c1, c0, 0, RT_MRC(0, c1, c0, 0) | 0x1805); /* I, Z, C, M */
     rt_isb();
@@ -404,24 +415,28 @@ void rt_sync_code(const void *start, size_t bytes)
     rt_isb();
 }
 
-/* -- exceptions --------------------------------------------------------------------------------------------- */
+/* -- exceptions -------------------------------------------------------------------------------- */
 
 static rt_hook hooks[RT_NKINDS];
 
-void rt_set_hook(enum rt_kind kind, rt_hook hook) { hooks[kind] = hook; }
+void rt_set_hook(enum rt_kind kind, rt_hook hook)
+{
+    hooks[kind] = hook;
+}
 
 struct rt_frame *rt_exception(struct rt_frame *f, enum rt_kind kind);
 struct rt_frame *rt_exception(struct rt_frame *f, enum rt_kind kind)
 {
-    static const char *const names[] = { "reset", "undefined", "svc", "prefetch abort", "data abort", "hyp", "irq",
-                                         "fiq" };
+    static const char *const names[] = {"reset",      "undefined", "svc", "prefetch abort",
+                                        "data abort", "hyp",       "irq", "fiq"};
     if (hooks[kind])
         return hooks[kind](f, kind);
-    rt_fail("cpu %u: unexpected %s at %08x cpsr %08x dfsr %08x dfar %08x ifsr %08x lr %08x", rt_cpu(), names[kind],
-            f->pc, f->cpsr, RT_MRC(0, c5, c0, 0), RT_MRC(0, c6, c0, 0), RT_MRC(0, c5, c0, 1), f->lr);
+    rt_fail("cpu %u: unexpected %s at %08x cpsr %08x dfsr %08x dfar %08x ifsr %08x lr %08x",
+            rt_cpu(), names[kind], f->pc, f->cpsr, RT_MRC(0, c5, c0, 0), RT_MRC(0, c6, c0, 0),
+            RT_MRC(0, c5, c0, 1), f->lr);
 }
 
-/* -- CPUs --------------------------------------------------------------------------------------------------- */
+/* -- CPUs -------------------------------------------------------------------------------------- */
 
 #define SGI_WAKE 15
 
@@ -437,7 +452,10 @@ static volatile uint32_t barrier_count ALIGNED(64);
 static volatile uint32_t barrier_gen ALIGNED(64);
 static volatile uint32_t cpus_up ALIGNED(64);
 
-unsigned rt_ncpus(void) { return ncpus; }
+unsigned rt_ncpus(void)
+{
+    return ncpus;
+}
 
 void rt_relax(void)
 {
@@ -521,15 +539,21 @@ static uint64_t run_job(void (*fn)(unsigned, void *), void *arg, bool roi)
     return rt_elapsed_ns(t0, rt_ticks());
 }
 
-void rt_parallel(void (*fn)(unsigned, void *), void *arg) { run_job(fn, arg, false); }
+void rt_parallel(void (*fn)(unsigned, void *), void *arg)
+{
+    run_job(fn, arg, false);
+}
 
-uint64_t rt_parallel_roi(void (*fn)(unsigned, void *), void *arg) { return run_job(fn, arg, true); }
+uint64_t rt_parallel_roi(void (*fn)(unsigned, void *), void *arg)
+{
+    return run_job(fn, arg, true);
+}
 
-/* -- start -------------------------------------------------------------------------------------------------- */
+/* -- start ------------------------------------------------------------------------------------- */
 
 static void read_config(void)
 {
-    uint32_t block[2] = { (uint32_t)(uintptr_t)cmdline, sizeof(cmdline) };
+    uint32_t block[2] = {(uint32_t)(uintptr_t)cmdline, sizeof(cmdline)};
     const char *s;
     if (rt_semi(0x15, block) != 0) /* SYS_GET_CMDLINE */
         cmdline[0] = 0;

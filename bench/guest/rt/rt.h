@@ -1,8 +1,9 @@
-/* rt.h — the runtime of the bare-metal guests: start, parameters, output, CPUs, interrupts, time, MMU.
+/* rt.h — the guests' runtime: start, parameters, output, CPUs, interrupts, time, MMU.
+ * MMU.
  *
- * A guest defines RT_GUEST("name") and guest_main(), which runs on CPU 0 with the other CPUs asleep, and ends
- * with rt_pass() or rt_fail(). What it prints is the same for the same parameters and CPU count, except for
- * lines that begin with "#!" (measurements, allowed differences).
+ * A guest defines RT_GUEST("name") and guest_main(), which runs on CPU 0 with the other CPUs
+ * asleep, and ends with rt_pass() or rt_fail(). What it prints is the same for the same parameters
+ * and CPU count, except for lines that begin with "#!" (measurements, allowed differences).
  *
  * Parameters that every guest understands (key=value on the command line):
  *   mmu=1       identity map by short descriptors, caches on (0: everything off)
@@ -19,8 +20,8 @@
 #include <stdint.h>
 
 #define RT_MAX_CPUS 8
-#define RT_LINE 64
-#define RT_PAGE 4096
+#define RT_LINE     64
+#define RT_PAGE     4096
 
 #define RT_GUEST(n) const char rt_name[] = n
 extern const char rt_name[];
@@ -28,17 +29,17 @@ void guest_main(void);
 
 #define ALIGNED(n) __attribute__((aligned(n)))
 /* noipa: the compiler must not conclude from a callee's body what an exception hook leaves alone. */
-#define NOINLINE __attribute__((noinline, noclone, noipa))
+#define NOINLINE     __attribute__((noinline, noclone, noipa))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #ifdef __thumb__
-#define RT_THUMB 1
-#define RT_ISA "T32"
+# define RT_THUMB 1
+# define RT_ISA   "T32"
 #else
-#define RT_THUMB 0
-#define RT_ISA "A32"
+# define RT_THUMB 0
+# define RT_ISA   "A32"
 #endif
 
-/* -- parameters and output ---------------------------------------------------------------------------------- */
+/* -- parameters and output --------------------------------------------------------------------- */
 
 uint32_t rt_param(const char *key, uint32_t def);
 /* The value of a parameter that is a word; valid until the guest ends. */
@@ -57,43 +58,78 @@ _Noreturn void rt_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 uint32_t rt_semi(uint32_t op, const void *arg);
 _Noreturn void rt_exit(int code);
 
-/* -- instructions ------------------------------------------------------------------------------------------- */
+/* -- instructions ------------------------------------------------------------------------------ */
 
-static inline void rt_dmb(void) { asm volatile("dmb ish" ::: "memory"); }
-static inline void rt_dsb(void) { asm volatile("dsb ish" ::: "memory"); }
-static inline void rt_isb(void) { asm volatile("isb" ::: "memory"); }
-static inline void rt_sev(void) { asm volatile("dsb ish\n\tsev" ::: "memory"); }
-static inline void rt_wfe(void) { asm volatile("wfe" ::: "memory"); }
-static inline void rt_wfi(void) { asm volatile("dsb ish\n\twfi" ::: "memory"); }
-static inline void rt_yield(void) { asm volatile("yield" ::: "memory"); }
-static inline void rt_clrex(void) { asm volatile("clrex" ::: "memory"); }
-static inline void rt_irq_on(void) { asm volatile("cpsie i" ::: "memory"); }
-static inline void rt_irq_off(void) { asm volatile("cpsid i" ::: "memory"); }
+static inline void rt_dmb(void)
+{
+    asm volatile("dmb ish" ::: "memory");
+}
+static inline void rt_dsb(void)
+{
+    asm volatile("dsb ish" ::: "memory");
+}
+static inline void rt_isb(void)
+{
+    asm volatile("isb" ::: "memory");
+}
+static inline void rt_sev(void)
+{
+    asm volatile("dsb ish\n\tsev" ::: "memory");
+}
+static inline void rt_wfe(void)
+{
+    asm volatile("wfe" ::: "memory");
+}
+static inline void rt_wfi(void)
+{
+    asm volatile("dsb ish\n\twfi" ::: "memory");
+}
+static inline void rt_yield(void)
+{
+    asm volatile("yield" ::: "memory");
+}
+static inline void rt_clrex(void)
+{
+    asm volatile("clrex" ::: "memory");
+}
+static inline void rt_irq_on(void)
+{
+    asm volatile("cpsie i" ::: "memory");
+}
+static inline void rt_irq_off(void)
+{
+    asm volatile("cpsid i" ::: "memory");
+}
 
-#define RT_MRC(op1, crn, crm, op2)                                                                                 \
-    ({                                                                                                             \
-        uint32_t v_;                                                                                               \
-        asm volatile("mrc p15, " #op1 ", %0, " #crn ", " #crm ", " #op2 : "=r"(v_)::"memory");                     \
-        v_;                                                                                                        \
-    })
-#define RT_MCR(op1, crn, crm, op2, val)                                                                            \
-    asm volatile("mcr p15, " #op1 ", %0, " #crn ", " #crm ", " #op2 ::"r"((uint32_t)(val)) : "memory")
+#define RT_MRC(op1, crn, crm, op2)                                                     \
+ (                                                                                     \
+     {                                                                                 \
+uint32_t v_;                                                                           \
+asm volatile("mrc p15, " #op1 ", %0, " #crn ", " #crm ", " #op2 : "=r"(v_)::"memory"); \
+v_;                                                                                    \
+     })
+#define RT_MCR(op1, crn, crm, op2, val) \
+ asm volatile("mcr p15, " #op1 ", %0, " #crn ", " #crm ", " #op2 ::"r"((uint32_t)(val)) : "memory")
 
-static inline unsigned rt_cpu(void) { return RT_MRC(0, c0, c0, 5) & 0xff; }
+static inline unsigned rt_cpu(void)
+{
+    return RT_MRC(0, c0, c0, 5) & 0xff;
+}
 
-#define RT_RD32(a) (*(volatile uint32_t *)(uintptr_t)(a))
+#define RT_RD32(a)    (*(volatile uint32_t *)(uintptr_t)(a))
 #define RT_WR32(a, v) (*(volatile uint32_t *)(uintptr_t)(a) = (v))
 
 /* Full barriers on both sides. Returns the old value. */
 static inline uint32_t rt_atomic_add(volatile uint32_t *p, uint32_t n)
 {
     uint32_t old, sum, fail;
-    asm volatile("dmb ish\n"
-                 "1: ldrex %0, [%3]\n\tadd %1, %0, %4\n\tstrex %2, %1, [%3]\n\tcmp %2, #0\n\tbne 1b\n\t"
-                 "dmb ish"
-                 : "=&r"(old), "=&r"(sum), "=&r"(fail)
-                 : "r"(p), "r"(n)
-                 : "cc", "memory");
+    asm volatile(
+        "dmb ish\n"
+        "1: ldrex %0, [%3]\n\tadd %1, %0, %4\n\tstrex %2, %1, [%3]\n\tcmp %2, #0\n\tbne 1b\n\t"
+        "dmb ish"
+        : "=&r"(old), "=&r"(sum), "=&r"(fail)
+        : "r"(p), "r"(n)
+        : "cc", "memory");
     return old;
 }
 
@@ -107,7 +143,7 @@ static inline uint32_t rt_rand(uint32_t *s)
     return *s = x;
 }
 
-/* -- CPUs --------------------------------------------------------------------------------------------------- */
+/* -- CPUs -------------------------------------------------------------------------------------- */
 
 unsigned rt_ncpus(void);
 /* Runs fn(cpu, arg) on all CPUs and waits for all. CPU 0 only. */
@@ -119,7 +155,7 @@ void rt_barrier(void);
 /* One step of a waiting loop; whoever ends the wait must rt_sev(). */
 void rt_relax(void);
 
-/* -- exceptions --------------------------------------------------------------------------------------------- */
+/* -- exceptions -------------------------------------------------------------------------------- */
 
 enum rt_kind { RT_RESET, RT_UND, RT_SVC, RT_PABT, RT_DABT, RT_HYP, RT_IRQ, RT_FIQ, RT_NKINDS };
 
@@ -135,25 +171,38 @@ typedef struct rt_frame *(*rt_hook)(struct rt_frame *f, enum rt_kind kind);
 void rt_set_hook(enum rt_kind kind, rt_hook hook);
 _Noreturn void rt_resume(struct rt_frame *f);
 
-/* -- GIC ---------------------------------------------------------------------------------------------------- */
+/* -- GIC --------------------------------------------------------------------------------------- */
 
 #define RT_GICD 0x2c001000u
 #define RT_GICC 0x2c002000u
-enum { RT_IRQ_VTIMER = 27, RT_IRQ_SPTIMER = 29, RT_IRQ_NSPTIMER = 30, RT_IRQ_SP804_01 = 34, RT_IRQ_SP804_23 = 35 };
+enum {
+    RT_IRQ_VTIMER = 27,
+    RT_IRQ_SPTIMER = 29,
+    RT_IRQ_NSPTIMER = 30,
+    RT_IRQ_SP804_01 = 34,
+    RT_IRQ_SP804_23 = 35
+};
 
 void rt_irq_enable(unsigned id, unsigned cpu_mask); /* mask: for SPIs only */
 void rt_irq_disable(unsigned id);
-static inline uint32_t rt_irq_ack(void) { return RT_RD32(RT_GICC + 0x0c); }
-static inline void rt_irq_eoi(uint32_t iar) { RT_WR32(RT_GICC + 0x10, iar); }
+static inline uint32_t rt_irq_ack(void)
+{
+    return RT_RD32(RT_GICC + 0x0c);
+}
+static inline void rt_irq_eoi(uint32_t iar)
+{
+    RT_WR32(RT_GICC + 0x10, iar);
+}
 static inline void rt_sgi(unsigned cpu_mask, unsigned id)
 {
     rt_dsb();
     RT_WR32(RT_GICD + 0xf00, cpu_mask << 16 | id);
 }
 
-/* -- time --------------------------------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------------------- */
 
-/* Ticks of the virtual counter, or of the board's 24 MHz counter where CNTFRQ is not set (then 32 bits). */
+/* Ticks of the virtual counter, or of the board's 24 MHz counter where CNTFRQ is not set (then 32
+ * bits). */
 uint64_t rt_ticks(void);
 uint32_t rt_tick_hz(void);
 /* Time between two rt_ticks() readings; one wrap of the 32-bit counter is handled. */
@@ -177,7 +226,7 @@ static inline void rt_vtimer_set(uint32_t ticks, uint32_t ctl)
     rt_isb();
 }
 
-/* -- memory ------------------------------------------------------------------------------------------------- */
+/* -- memory ------------------------------------------------------------------------------------ */
 
 bool rt_mmu_on(void);
 extern uint32_t rt_l1[4096];
@@ -185,7 +234,8 @@ extern uint32_t rt_l1[4096];
 #define RT_SECT_NORMAL 0x00011c0eu /* S, TEX=001 C B, AP=011, section */
 #define RT_SECT_DEVICE 0x00010c16u /* S, B, XN, AP=011 */
 #define RT_PAGE_NORMAL 0x0000047eu /* S, TEX=001 C B, AP=011, small page */
-/* Hangs a second-level table of 256 words under the 1 MiB at va (domain 0). Maintenance is the caller's. */
+/* Hangs a second-level table of 256 words under the 1 MiB at va (domain 0). Maintenance is the
+ * caller's. */
 void rt_map_table(uint32_t va, uint32_t *l2);
 static inline void rt_tlb_flush_all(void)
 {

@@ -1,12 +1,15 @@
 /* startup.S — first instructions of every CPU, exception vectors and the exception frame.
  *
- * Every CPU starts at _start in A32, secure SVC, MMU and caches off; MPIDR tells them apart. The rest is built
- * in the guest's own instruction set: the T32 build also takes its exceptions in T32 (SCTLR.TE).
+ * Every CPU starts at _start in A32, secure SVC, MMU and caches off; MPIDR tells them apart. The
+ * rest is built in the guest's own instruction set: the T32 build also takes its exceptions in T32
+ * (SCTLR.TE).
  *
  * All exceptions store their return state on the SVC stack (SRS), save r0-r12 and lr there and call
- * rt_exception(frame, kind) in SVC mode. The frame pointer that comes back is the one resumed, so a context
- * switch is a hook that returns another frame. No CLREX here: whether one is needed is the guest's business.
+ * rt_exception(frame, kind) in SVC mode. The frame pointer that comes back is the one resumed, so a
+ * context switch is a hook that returns another frame. No CLREX here: whether one is needed is the
+ * guest's business.
  */
+    .file   "startup.S" /* else the symbol table holds the name of a temporary file */
     .syntax unified
 
 #ifdef __thumb__
@@ -102,8 +105,9 @@ rt_vectors:
     W(b)    rt_vec_irq
     W(b)    rt_vec_fiq
 
-    /* adj makes the saved pc the preferred one: the aborted instruction for aborts, the next one to run for
-     * interrupts and SVC. Undefined keeps the raw lr (+4 in A32, +2 in T32): only the hook knows the width. */
+    /* adj makes the saved pc the preferred one: the aborted instruction for aborts, the next one to
+     * run for interrupts and SVC. Undefined keeps the raw lr (+4 in A32, +2 in T32): only the hook
+     * knows the width. */
     .macro handler name, kind, adj
     FUNC
 \name:
