@@ -1,5 +1,4 @@
-/* churn.c — generates and runs many distinct functions, some of them anew in each pass; one set a
- * vCPU.
+/* churn.c — generates and runs many distinct functions, some anew in each pass.
  *
  * Forces: code memory that fills up, eviction and reuse, translation speed; with a code memory
  *   smaller than the set every pass overflows it.

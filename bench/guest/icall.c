@@ -1,5 +1,4 @@
-/* icall.c — indirect calls to one function, to 16 in order and to 16 in random order; one copy a
- * vCPU.
+/* icall.c — indirect calls to one function, to 16 in order, to 16 in random order.
  *
  * Forces: indirect branches: jump cache or inline prediction that hits always, by pattern, or
  *   hardly.

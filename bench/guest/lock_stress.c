@@ -1,5 +1,4 @@
-/* lock_stress.c — vCPUs toggle two globals under one lock; whoever finds them different counts an
- * error.
+/* lock_stress.c — vCPUs toggle two globals under one lock, and count when they differ.
  *
  * Forces: a bare-metal lock under stress: LDREX/STREX with the barriers real code uses, short
  *   critical sections.

@@ -1,5 +1,4 @@
 /* sgi_pingpong.c — pairs of CPUs pass a ball: by SGI to WFI or to an IRQ handler, by SEV to WFE.
- * SEV to one in WFE.
  *
  * Forces: wake-up of a sleeping vCPU, GIC SGIs, IRQ entry and return, the event register.
  * Parameters: rounds=2000 (there and back), mode=all (wfi, irq, wfe or all).

@@ -1,5 +1,4 @@
-/* smc_cross.c — one CPU rewrites a branch under CPUs that spin on it: branch-to-self becomes
- * branch-to-exit.
+/* smc_cross.c — one CPU rewrites a branch-to-self under CPUs that spin on it.
  *
  * Forces: a block chained to itself that must be left in bounded time when another CPU rewrites it;
  *   a store that lands while its page is being translated (a translator that loses it spins for

@@ -1,5 +1,4 @@
-/* smc_paged.c — code across a page boundary, code written through another mapping, code pages
- * exchanged by the MMU.
+/* smc_paged.c — code across a page boundary, under a second mapping, exchanged by the MMU.
  *
  * Forces: blocks that lie on two pages (in T32 also one instruction on two pages), invalidation by
  *   physical page, a jump cache keyed by virtual address that must not survive a remap.

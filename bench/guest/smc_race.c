@@ -1,5 +1,4 @@
-/* smc_race.c — a CPU changes a branch again and again while others run, drop and retranslate the
- * code around it.
+/* smc_race.c — a branch changes again and again while others run and retranslate it.
  *
  * Forces: a store that lands while its page is being translated, lookups and chains that race with
  *   invalidation.

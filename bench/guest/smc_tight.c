@@ -1,5 +1,4 @@
-/* smc_tight.c — rewrites instructions inside a loop of chained blocks, by every width of store,
- * with maintenance.
+/* smc_tight.c — rewrites instructions in a loop of chained blocks, by every width of store.
  *
  * Forces: stores to pages with translations, unchaining of a block in the middle of a chain, code
  *   that rewrites the instruction after its own barriers.

@@ -1,5 +1,4 @@
-/* tlb_local.c — every CPU remaps pages of its own and flushes its own TLB, by each kind of
- * operation.
+/* tlb_local.c — every CPU remaps its own pages and flushes its own TLB, by each operation.
  *
  * Forces: TLBIMVA, TLBIMVAA, TLBIASID, TLBIALL and a change of ASID; the walk after each.
  * Parameters: iters=20000 (remaps on each CPU), flush=mix (mva, mvaa, asid, all, switch or mix).

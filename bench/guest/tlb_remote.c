@@ -1,5 +1,4 @@
-/* tlb_remote.c — TLB flushes that other CPUs must obey: one CPU remaps under readers, then all
- * remap at once.
+/* tlb_remote.c — TLB flushes that other CPUs must obey, one at a time and all at once.
  *
  * Forces: the inner-shareable TLB operations: cross-CPU work that must be finished when DSB is,
  *   also when all CPUs ask each other at the same time.

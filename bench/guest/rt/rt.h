@@ -1,5 +1,4 @@
 /* rt.h — the guests' runtime: start, parameters, output, CPUs, interrupts, time, MMU.
- * MMU.
  *
  * A guest defines RT_GUEST("name") and guest_main(), which runs on CPU 0 with the other CPUs
  * asleep, and ends with rt_pass() or rt_fail(). What it prints is the same for the same parameters
