@@ -100,7 +100,7 @@ def _hooks(group: list[Run]) -> dict[str, float]:
     rates: dict[str, list[float]] = defaultdict(list)
     for run in group:
         if passed(run):
-            for name, rate in run.get("hooks_per_minsn", {}).items():
+            for name, rate in (run.get("hooks_per_minsn") or {}).items():
                 rates[name].append(rate)
     return {name: sorted(seen)[len(seen) // 2] for name, seen in rates.items()}
 

@@ -73,7 +73,7 @@ def _axis(row: dict[str, Any]) -> Axis:
         name=row["name"],
         default=row["default"],
         schemes=tuple(s["name"] for s in schemes),
-        unsound=frozenset(s["name"] for s in schemes if s.get("unsound")),
+        unsound=frozenset(s["name"] for s in schemes if s.get("unsound") or s.get("busted")),
     )
 
 

@@ -53,6 +53,8 @@ def program_options(setup: Setup, cell: Cell, axis: str, variant: str) -> list[s
     chosen = list(cell.fixed)
     if axis != ENGINE_AXIS:
         chosen.append(f"--{axis}={variant}")
+        if variant in setup.binary.axes[axis].unsound:  # named by the suite, which knows
+            chosen.append("--allow-unsound")
     named = {option.partition("=")[0] for option in chosen}
     defaults = [f"--{a.name}={a.default}" for a in setup.binary.axes.values()]
     return options + [d for d in defaults if d.partition("=")[0] not in named] + chosen
@@ -104,11 +106,23 @@ def parse_output(text: str) -> tuple[dict[str, float], str]:
 def flatten_stats(stats: dict[str, Any]) -> dict[str, Any]:
     """The statistics file with units moved into the keys and help texts left to the manifest."""
     out = {key: value for key, value in stats.items() if key != "counters"}
+    if "histograms" in stats:
+        out["histograms"] = {
+            name: {key: value for key, value in row.items() if key != "help"}
+            for name, row in stats["histograms"].items()
+        }
     out["counters"] = {
         with_unit(name, row.get("unit")): row.get("value")
         for name, row in stats.get("counters", {}).items()
     }
     return out
+
+
+def comparable_config(config: Any) -> Any:
+    """A configuration without the guest and its arguments, which every run tells anyway."""
+    if not isinstance(config, dict):
+        return config
+    return portable({k: v for k, v in config.items() if k not in ("image", "guest_args")})
 
 
 def portable(value: Any) -> Any:
@@ -122,10 +136,9 @@ def portable(value: Any) -> Any:
 
 def counter_help(stats: dict[str, Any]) -> dict[str, str]:
     rows = stats.get("counters", {}).items()
-    return {
-        with_unit(name, row.get("unit")): row.get("help", "")
-        for name, row in rows
-    }
+    helps = {with_unit(name, row.get("unit")): row.get("help", "") for name, row in rows}
+    spread = stats.get("histograms", {}).items()
+    return helps | {name: row["help"] for name, row in spread if "help" in row}
 
 
 def _threads(pid: int) -> list[dict[str, Any]]:

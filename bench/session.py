@@ -104,7 +104,7 @@ def resolve(suite: Suite, setup: execute.Setup) -> Plan:
                 try:
                     image = execute.image_of(setup, cell)
                     config = resolved_config(setup.binary, ["run", *options], image)
-                    configs[key] = execute.portable(config)
+                    configs[key] = execute.comparable_config(config)
                 except BenchError as error:
                     refused[key] = str(error)
             if key in refused:
@@ -203,8 +203,10 @@ def _without_known_config(
 ) -> dict[str, Any]:
     """The manifest has the configurations asked for; a run only tells where it differs."""
     options = execute.program_options(setup, run.cell, run.axis, run.variant)
-    if line.get("config") == plan.configs.get(" ".join(options)):
-        line.pop("config", None)
+    if "config" in line:
+        line["config"] = execute.comparable_config(line["config"])
+        if line["config"] == plan.configs.get(" ".join(options)):
+            del line["config"]
     return line
 
 
