@@ -1,0 +1,46 @@
+/*
+ * operands.h — the `arg` values of the instruction tables
+ */
+#ifndef ENGINE_ARM_OPERANDS_H
+#define ENGINE_ARM_OPERANDS_H
+
+#include "engine/ir/helpers.h"
+#include "engine/ir/ir.h"
+
+/* Data processing: numbered as the A32 opcode field; ORN exists in T32 only. */
+enum dp_op {
+    DP_AND, DP_EOR, DP_SUB, DP_RSB, DP_ADD, DP_ADC, DP_SBC, DP_RSC,
+    DP_TST, DP_TEQ, DP_CMP, DP_CMN, DP_ORR, DP_MOV, DP_BIC, DP_MVN, DP_ORN,
+    DP_OP = 0x1f,
+    DP_S_OUTSIDE_IT = 0x20,  /* T16: sets the flags unless in an IT block */
+    DP_RDN = 0x40,           /* T16: Rn (the first operand) is Rd */
+    DP_SP = 0x80,            /* T16: Rn (and Rd, without a field) is SP */
+    DP_T32 = 0x100,          /* T32: no data processing writes PC but the T16 high-register forms */
+};
+enum shift_type { SH_LSL, SH_LSR, SH_ASR, SH_ROR };
+#define DP_SHIFT(type) ((uint32_t)(type) << 12) /* shift type that the encoding implies */
+
+/* Loads and stores: the low byte is MEM_* of ir.h. */
+enum {
+    MEMF_LOAD = 0x100,
+    MEMF_OFFSET = 0x200,  /* no P U W fields: base + offset, no write-back */
+    MEMF_SP = 0x400,      /* base is SP */
+    MEMF_LITERAL = 0x800, /* base is PC */
+    MEMF_T32 = 0x1000,
+    MEMF_POST = 0x2000,   /* post-indexed: no P W fields */
+    MEMF_SCALE_SHIFT = 16, /* the immediate counts units of 1 << this */
+};
+#define MEMF_SCALE(n) ((uint32_t)(n) << MEMF_SCALE_SHIFT)
+
+/* Extensions */
+enum ext_kind { EXT_SXTB, EXT_SXTH, EXT_UXTB, EXT_UXTH, EXT_SXTB16, EXT_UXTB16, EXT_KIND = 7, EXT_ADD = 8 };
+
+/* Long multiplies */
+enum mull_op { MULL_U, MULL_S, MULL_ACC = 2 };
+
+/* Unary operations */
+enum un_op { UN_REV, UN_REV16, UN_REVSH, UN_CLZ, UN_RBIT };
+
+enum hint_op { HINT_NOP, HINT_YIELD, HINT_WFE, HINT_WFI, HINT_SEV };
+
+#endif

@@ -1,0 +1,515 @@
+/*
+ * translate.c — blocks of guest code to IR: fetch, conditions, IT state, ends of blocks
+ *
+ * Conditions do not split a block. A predicated instruction becomes
+ *   - conditional moves, when it and its neighbours of the same condition are plain register operations;
+ *   - a side exit, when it is a direct branch;
+ *   - else a part that a brcond jumps over; instructions of one condition share it until the flags change.
+ *
+ * IT state. v->it is 0 except inside an IT block, where fault paths store it. A block that ends inside an IT block
+ * leaves by exit_loop with the next ITSTATE in v->it, because the key of the next block has it; every other exit sees
+ * v->it == 0 (sync_it).
+ *
+ * An A32 target with bit 1 set (UNPREDICTABLE) is aligned down, by a block that only goes on there.
+ */
+#include "engine/arm/xlate.h"
+
+#define MAX_STATIC_EXITS 8
+
+/* -- Emission shared by the semantic functions --------------------------------------------------------------------- */
+
+ir_val imm32(struct xlate *x, uint32_t v)
+{
+    return ir_const(x->b, v);
+}
+
+ir_val get_reg(struct xlate *x, unsigned n)
+{
+    return n == 15 ? imm32(x, pc_value(x)) : ir_get_reg(x->b, n);
+}
+
+ir_val literal_base(struct xlate *x)
+{
+    return imm32(x, pc_value(x) & ~3u);
+}
+
+void put_reg(struct xlate *x, unsigned d, ir_val v)
+{
+    CHECK(d < 15, "%s at %08x writes PC as a plain register", x->insn.row->name, x->pc);
+    if (x->sel != COND_AL)
+        v = ir_sel(x->b, x->sel, v, ir_get_reg(x->b, d));
+    ir_set_reg(x->b, d, v);
+}
+
+void set_nz(struct xlate *x, ir_val v)
+{
+    ir_emit(x->b, IR_SET_NZ, FLAG_NZ, 0, v, IR_NONE, IR_NONE, 0, 0);
+}
+
+void set_c(struct xlate *x, ir_val v)
+{
+    ir_emit(x->b, IR_SET_C, FLAG_C, 0, v, IR_NONE, IR_NONE, 0, 0);
+}
+
+ir_val ld_env(struct xlate *x, size_t offset)
+{
+    return ir_emit(x->b, IR_LD_ENV, 0, 0, IR_NONE, IR_NONE, IR_NONE, (uint32_t)offset, 0);
+}
+
+void st_env(struct xlate *x, size_t offset, ir_val v)
+{
+    ir_emit(x->b, IR_ST_ENV, 0, 0, v, IR_NONE, IR_NONE, (uint32_t)offset, 0);
+}
+
+ir_val call(struct xlate *x, enum helper_id id, ir_val a, ir_val b, ir_val c)
+{
+    return ir_emit(x->b, IR_CALL, 0, 0, a, b, c, id, 0);
+}
+
+ir_val call64(struct xlate *x, enum helper_id id, ir_val a, ir_val b, ir_val c)
+{
+    return ir_emit(x->b, IR_CALL64, 0, 0, a, b, c, id, 0);
+}
+
+void sync_it(struct xlate *x, uint8_t it)
+{
+    if (x->it || x->it_stored)
+        st_env(x, offsetof(struct vcpu, it), imm32(x, it));
+}
+
+void exit_static(struct xlate *x, uint32_t pc_t)
+{
+    sync_it(x, 0);
+    ir_exit(x->b, pc_t);
+    x->end = true;
+}
+
+void exit_call(struct xlate *x, uint32_t pc_t)
+{
+    sync_it(x, 0);
+    ir_exit_call(x->b, pc_t, next_pc_t(x));
+    x->end = true;
+}
+
+void exit_indirect(struct xlate *x, ir_val pc_t, uint8_t kind)
+{
+    sync_it(x, 0);
+    ir_exit_ind(x->b, pc_t, kind, kind == EXIT_CALL ? next_pc_t(x) : 0);
+    x->end = true;
+}
+
+void exit_loop_next(struct xlate *x)
+{
+    sync_it(x, it_advance(x->it));
+    ir_exit_loop(x->b, next_pc_t(x));
+    x->end = true;
+}
+
+/* The helper has set v->r[15] and v->it. */
+void exit_after_exception_return(struct xlate *x)
+{
+    ir_val pc_t = ld_env(x, offsetof(struct vcpu, r[15]));
+    ir_emit(x->b, IR_EXIT_LOOP_IND, 0, 0, pc_t, IR_NONE, IR_NONE, 0, 0);
+    x->end = true;
+}
+
+void undefined(struct xlate *x)
+{
+    call(x, HELPER_UNDEF, IR_NONE, IR_NONE, IR_NONE);
+    exit_loop_next(x); /* not reached */
+}
+
+void branch(struct xlate *x, uint32_t pc_t)
+{
+    if (x->cond == COND_AL) {
+        exit_static(x, pc_t);
+        return;
+    }
+    sync_it(x, 0);
+    ir_exit_if(x->b, x->cond, pc_t);
+}
+
+void bx_write_pc(struct xlate *x, ir_val v, uint8_t kind)
+{
+    uint32_t k;
+    if (kind == EXIT_JUMP && ir_is_const(x->b, v, &k))
+        exit_static(x, k & 1 ? k : k & ~3u);
+    else
+        exit_indirect(x, v, kind);
+}
+
+void alu_write_pc(struct xlate *x, ir_val v, uint8_t kind)
+{
+    if (x->thumb)
+        v = emit2(x, IR_OR, v, imm32(x, 1));
+    bx_write_pc(x, v, kind);
+}
+
+bool unpred15(struct xlate *x, const char *fields)
+{
+    for (; *fields; fields++) {
+        if (F(*fields) == 15) {
+            undefined(x);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* -- Fetch and decode ----------------------------------------------------------------------------------------------- */
+
+enum fetched { FETCH_OK, FETCH_PAGE_END, FETCH_NEEDS_NEXT };
+
+static uint32_t le16(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8;
+}
+
+/* The condition under which the instruction runs, and whether it deals with it. */
+static void find_condition(struct insn *in, bool thumb, uint8_t it)
+{
+    in->is_branch = false;
+    in->cond = COND_AL;
+    if (!thumb) {
+        in->cond = (enum ir_cond)(in->word >> 28);
+        if (in->cond == COND_NV)
+            in->cond = COND_AL;
+    } else if (it) {
+        in->cond = (enum ir_cond)(it >> 4);
+        if (in->cond == COND_NV) /* UNPREDICTABLE */
+            in->cond = COND_AL;
+    }
+    if (!in->row)
+        return;
+    insn_fn *fn = in->row->fn;
+    if (fn == op_bcond_t16 || fn == op_bcond_t32) {
+        in->cond = (enum ir_cond)FIELD(&in->f, 'c');
+        in->is_branch = true;
+    } else if (fn == op_b_a32 || fn == op_b_t16 || fn == op_b_t32) {
+        in->is_branch = true;
+    } else if (thumb && (fn == op_bkpt || fn == op_it)) {
+        in->cond = COND_AL; /* A8.8.24: BKPT is unconditional in an IT block */
+    }
+}
+
+/* Decode the instruction at pc, which lies in the page of the request. first: it may cross the page's end. */
+static enum fetched fetch(const struct xlate *x, uint32_t pc, uint8_t it, bool first, struct insn *in)
+{
+    unsigned done = pc - x->req->pc;
+    const uint8_t *p = x->req->host + done;
+    unsigned left = x->req->page_left - done;
+    enum insn_set set;
+    in->pc = pc;
+    if (!x->thumb) {
+        if (left < 4)
+            return FETCH_PAGE_END;
+        in->word = le16(p) | le16(p + 2) << 16;
+        in->len = 4;
+        set = in->word >> 28 == 0xf ? SET_A32_UNCOND : SET_A32;
+    } else {
+        if (left < 2)
+            return FETCH_PAGE_END;
+        in->word = le16(p);
+        in->len = 2;
+        set = SET_T16;
+        if (t32_is_wide(in->word)) {
+            const uint8_t *second = p + 2;
+            if (left < 4) {
+                if (!first)
+                    return FETCH_PAGE_END;
+                second = x->req->next;
+                if (!second)
+                    return FETCH_NEEDS_NEXT;
+            }
+            in->word = in->word << 16 | le16(second);
+            in->len = 4;
+            set = SET_T32;
+        }
+    }
+    in->row = decode(set, in->word);
+    if (in->row)
+        decode_fields(in->row, in->word, &in->f);
+    find_condition(in, x->thumb, it);
+    return FETCH_OK;
+}
+
+/* -- Conditional parts ------------------------------------------------------------------------------------------------ */
+
+static void close_group(struct xlate *x)
+{
+    if (x->group == COND_AL)
+        return;
+    ir_label(x->b, x->group_label);
+    x->group = COND_AL;
+}
+
+static void open_group(struct xlate *x, enum ir_cond cond)
+{
+    x->group = cond;
+    x->group_flags = false;
+    x->group_label = ir_new_label(x->b);
+    ir_brcond(x->b, (enum ir_cond)(cond ^ 1), x->group_label);
+}
+
+/* Conditional moves are worth it while all instructions of the same condition that follow directly are as plain. */
+static bool choose_sel(const struct xlate *x)
+{
+    if (!sel_candidate(&x->insn, x->it != 0))
+        return false;
+    uint32_t pc = x->pc + x->insn.len;
+    uint8_t it = it_advance(x->it);
+    for (int n = 0; n < 3; n++) {
+        struct insn next;
+        if ((x->it && !it) || fetch(x, pc, it, false, &next) != FETCH_OK || next.cond != x->insn.cond ||
+            next.is_branch)
+            return true;
+        if (!sel_candidate(&next, it != 0))
+            return false;
+        pc += next.len;
+        it = it_advance(it);
+    }
+    return true;
+}
+
+static bool writes_flags(const struct ir_ins *i)
+{
+    return i->s || ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].writes_flags);
+}
+
+static bool may_store_it(const struct ir_ins *i)
+{
+    return ir_op_info[i->op].f || ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].leaves);
+}
+
+/* -- Peeking: which flags does the code at a target read before it writes them? --------------------------------------- */
+
+static uint8_t cond_reads(unsigned cond)
+{
+    static const uint8_t reads[8] = {FLAG_Z, FLAG_C, FLAG_N, FLAG_V, FLAG_C | FLAG_Z,
+                                     FLAG_N | FLAG_V, FLAG_N | FLAG_V | FLAG_Z, 0};
+    return reads[cond >> 1 & 7];
+}
+
+/* Look at what has been emitted since the last call. Returns true when the answer is known. An operation that may
+ * fault shows all flags to the handler, so it counts as a reader. */
+static bool peek_scan(struct xlate *x)
+{
+    for (; x->peek_pos < x->b->n; x->peek_pos++) {
+        const struct ir_ins *i = &x->b->ins[x->peek_pos];
+        const struct ir_op_info *info = &ir_op_info[i->op];
+        uint8_t reads = 0;
+        bool all = info->f || info->e;
+        switch (i->op) {
+        case IR_BRCOND:
+        case IR_SEL:
+        case IR_SETCOND:
+            reads = cond_reads(i->cond);
+            break;
+        case IR_EXIT_IF:
+        case IR_EXIT_IFZ:
+        case IR_EXIT_IFNZ:
+            all = true;
+            break;
+        case IR_ADC:
+        case IR_SBC:
+        case IR_RRX:
+        case IR_GET_C:
+            reads = FLAG_C;
+            break;
+        case IR_SHL_R:
+        case IR_SHR_R:
+        case IR_SAR_R:
+        case IR_ROR_R:
+            reads = i->s & FLAG_C;
+            break;
+        case IR_CALL:
+        case IR_CALL64:
+            all = ir_helper_info[i->imm].reads_flags || ir_helper_info[i->imm].leaves;
+            break;
+        case IR_LABEL:
+            x->peek_skip = false;
+            break;
+        default:
+            if (info->s == false && ir_op_info[i->op].x == false)
+                break;
+            if (i->op == IR_GET_NZCV)
+                all = true;
+        }
+        if (i->op == IR_GET_NZCV)
+            all = true;
+        if (all)
+            reads = FLAG_ALL;
+        x->peek_needed |= reads & (uint8_t)~x->peek_written;
+        if (i->op == IR_BRCOND || i->op == IR_BRZ || i->op == IR_BRNZ || i->op == IR_BR)
+            x->peek_skip = true;
+        else if (!x->peek_skip)
+            x->peek_written |= i->s;
+        if ((x->peek_needed | x->peek_written) == FLAG_ALL)
+            return true;
+    }
+    return false;
+}
+
+/* -- The block ---------------------------------------------------------------------------------------------------------- */
+
+static void one_insn(struct xlate *x)
+{
+    struct ir_block *b = x->b;
+    struct insn *in = &x->insn;
+    bool in_group = x->group != COND_AL && x->group == in->cond && !x->group_flags;
+    if (!in_group)
+        close_group(x);
+    if (x->it_stored && !x->it) {
+        st_env(x, offsetof(struct vcpu, it), imm32(x, 0));
+        x->it_stored = false;
+    }
+    ir_insn(b, in->pc, x->it);
+    x->f = in->f;
+    x->cond = x->sel = COND_AL;
+    uint32_t from = b->n;
+    if (in->cond != COND_AL && !in_group) {
+        if (in->is_branch)
+            x->cond = in->cond;
+        else if (in->row && choose_sel(x))
+            x->sel = in->cond;
+        else
+            open_group(x, in->cond);
+    }
+    if (in->row)
+        in->row->fn(x, in->row->arg);
+    else
+        undefined(x);
+    for (uint32_t i = from; i < b->n; i++) {
+        x->group_flags |= writes_flags(&b->ins[i]);
+        x->it_stored |= x->it && may_store_it(&b->ins[i]);
+    }
+    if (x->end && x->group != COND_AL) {
+        close_group(x);
+        x->end = false;
+    }
+}
+
+static void go_on_at(struct xlate *x, uint32_t pc)
+{
+    uint32_t pc_t = pc | x->thumb;
+    if (x->it) {
+        /* The next block's key has ITSTATE. */
+        st_env(x, offsetof(struct vcpu, it), imm32(x, x->it));
+        ir_exit_loop(x->b, pc_t);
+        return;
+    }
+    if (x->it_stored)
+        st_env(x, offsetof(struct vcpu, it), imm32(x, 0));
+    ir_exit(x->b, pc_t);
+}
+
+static void translate_range(struct xlate *x, struct arm_translated *out)
+{
+    const struct arm_translate_req *req = x->req;
+    struct ir_block *b = x->b;
+    uint32_t pc = req->pc;
+    ir_begin(b);
+    memset(out, 0, sizeof *out);
+    x->thumb = (req->flags & TBF_THUMB) != 0;
+    x->it = x->thumb ? (uint8_t)(req->flags >> TBF_IT_SHIFT) : 0;
+    x->it_stored = x->it != 0;
+    x->group = COND_AL;
+    if (!x->thumb && (pc & 2)) {
+        ir_insn(b, pc, 0);
+        ir_exit(b, pc & ~3u);
+        out->nbytes = 2;
+        out->ninsns = 1;
+        return;
+    }
+    while (!x->end) {
+        bool first = out->ninsns == 0;
+        enum fetched got = FETCH_PAGE_END;
+        bool room = out->ninsns < req->max_insns && !b->full && b->n < IR_MAX_INS - 512 &&
+                    b->labels < IR_MAX_LABELS - 8 && b->nexits < MAX_STATIC_EXITS - 1;
+        if (room || first)
+            got = fetch(x, pc, x->it, first, &x->insn);
+        if (got == FETCH_NEEDS_NEXT) {
+            out->needs_next = true;
+            return;
+        }
+        if (got == FETCH_PAGE_END) {
+            close_group(x);
+            go_on_at(x, pc);
+            break;
+        }
+        x->pc = pc;
+        bool crosses = out->nbytes + x->insn.len > req->page_left;
+        one_insn(x);
+        /* IT itself has set the state for what follows. */
+        if (!x->insn.row || x->insn.row->fn != op_it)
+            x->it = it_advance(x->it);
+        pc += x->insn.len;
+        out->nbytes += x->insn.len;
+        out->ninsns++;
+        if (x->peeking && peek_scan(x))
+            break;
+        if (crosses && !x->end) {
+            close_group(x);
+            go_on_at(x, pc);
+            break;
+        }
+    }
+}
+
+struct peek_ctx {
+    const struct arm_translate_req *req;
+    struct arm_translated *out;
+};
+
+#define PEEK_INSNS 6
+
+static uint8_t peek_flags(void *ctx, uint32_t pc_t)
+{
+    static _Thread_local struct ir_block scratch;
+    struct peek_ctx *c = ctx;
+    uint32_t pc = pc_t & ~1u;
+    if ((pc ^ c->req->pc) & ~0xfffu)
+        return FLAG_ALL;
+    if (!(pc_t & 1) && (pc & 2))
+        return FLAG_ALL;
+    struct arm_translate_req req = *c->req;
+    req.host += (int32_t)(pc - req.pc);
+    req.page_left = 0x1000 - (pc & 0xfff);
+    req.pc = pc;
+    req.next = NULL;
+    req.max_insns = PEEK_INSNS;
+    req.flags &= ~(TBF_THUMB | 0xffu << TBF_IT_SHIFT);
+    if (pc_t & 1)
+        req.flags |= TBF_THUMB;
+    struct xlate x = {.b = &scratch, .req = &req, .peeking = true};
+    struct arm_translated got;
+    translate_range(&x, &got);
+    if (got.needs_next)
+        return FLAG_ALL;
+    peek_scan(&x);
+    uint8_t needed = x.peek_needed | (uint8_t)(FLAG_ALL & ~x.peek_written);
+    if (needed == FLAG_ALL)
+        return FLAG_ALL; /* the conservative answer depends on no bytes */
+    struct arm_translated *out = c->out;
+    uint32_t lo = pc, hi = pc + got.nbytes;
+    if (lo >= c->req->pc && hi <= c->req->pc + out->nbytes)
+        return needed;
+    if (out->peek_lo == out->peek_hi) {
+        out->peek_lo = lo;
+        out->peek_hi = hi;
+    } else {
+        out->peek_lo = lo < out->peek_lo ? lo : out->peek_lo;
+        out->peek_hi = hi > out->peek_hi ? hi : out->peek_hi;
+    }
+    return needed;
+}
+
+void arm_translate_block(struct ir_block *b, const struct arm_translate_req *req, struct arm_translated *out)
+{
+    struct xlate x = {.b = b, .req = req};
+    translate_range(&x, out);
+    if (out->needs_next)
+        return;
+    struct peek_ctx ctx = {req, out};
+    ir_optimise(b, peek_flags, &ctx);
+}
