@@ -19,6 +19,9 @@
 
 #define OUT_MAX ((size_t)4 << 20)
 #define IN_MAX  256
+/* A line that a UART sends byte by byte is written in one piece: the thread waits so long for its end. */
+#define LINE_WAIT_MS   2
+#define LINE_MAX_BYTES 512
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t room = PTHREAD_COND_INITIALIZER;  /* output was written */
@@ -28,6 +31,7 @@ static pthread_cond_t input = PTHREAD_COND_INITIALIZER; /* input came, ended, or
 static int fd_in = -1, fd_out = -1;
 static char *out; /* OUT_MAX bytes, a ring */
 static size_t out_head, out_used;
+static bool out_due; /* there is a whole line, or much, or what is queued has waited long enough */
 static unsigned char in[IN_MAX];
 static size_t in_head, in_used;
 static bool wanted, in_ended, out_broken, running, stopping;
@@ -74,9 +78,12 @@ static void enqueue_locked(const char *buf, size_t bytes)
         first = bytes;
     memcpy(out + at, buf, first);
     memcpy(out, buf + first, bytes - first);
-    if (out_used == 0)
-        wake_thread_locked();
+    bool wake = out_used == 0;
     out_used += bytes;
+    if (!out_due && (out_used >= LINE_MAX_BYTES || memchr(buf, '\n', bytes)))
+        wake = out_due = true;
+    if (wake)
+        wake_thread_locked();
 }
 
 /* Queue all or nothing; directly when there is no thread. */
@@ -209,7 +216,10 @@ static void *console_thread(void *unused)
             break;
         size_t space = wanted && !in_ended && !stopping && fd_in >= 0 ? IN_MAX - in_used : 0;
         bool background = space && !may_read(fd_in);
-        bool writing = out_used && !out_broken;
+        bool queued = out_used && !out_broken, writing = queued && (out_due || stopping);
+        int timeout = background ? 200 : -1;
+        if (queued && !writing)
+            timeout = LINE_WAIT_MS;
         struct pollfd p[3] = {
             {.fd = wake_fd, .events = POLLIN},
             {.fd = writing ? fd_out : -1, .events = POLLOUT},
@@ -217,7 +227,7 @@ static void *console_thread(void *unused)
         };
         pthread_mutex_unlock(&lock);
 
-        poll(p, 3, background ? 200 : -1);
+        int ready = poll(p, 3, timeout);
         if (p[0].revents) {
             uint64_t count;
             ssize_t n = read(wake_fd, &count, sizeof count);
@@ -227,6 +237,8 @@ static void *console_thread(void *unused)
             read_input(p[2].fd, space);
 
         pthread_mutex_lock(&lock);
+        if (ready == 0)
+            out_due = true;
         if (!p[1].revents)
             continue;
         /* Not more than PIPE_BUF at once: a pipe that polls writable takes that without blocking. */
@@ -247,6 +259,8 @@ static void *console_thread(void *unused)
             out_broken = true;
             out_used = 0;
         }
+        if (!out_used)
+            out_due = false;
         pthread_cond_broadcast(&room);
     }
     pthread_mutex_unlock(&lock);
@@ -261,7 +275,7 @@ void console_setup(int in_fd, int out_fd)
     fd_in = in_fd;
     fd_out = out_fd;
     in_head = in_used = out_head = out_used = 0;
-    wanted = in_ended = out_broken = stopping = false;
+    wanted = in_ended = out_broken = out_due = stopping = false;
     on_input = NULL;
     pthread_mutex_unlock(&lock);
 }

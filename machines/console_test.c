@@ -99,6 +99,30 @@ static void slow_reader(void **state)
     finish();
 }
 
+/* Bytes of a line come together; a prompt without an end of line comes soon. */
+static void lines_by_bytes(void **state)
+{
+    (void)state;
+    char buf[64];
+    unsigned pieces = 0;
+    start();
+    for (unsigned i = 0; i < 20; i++) {
+        size_t got = 0;
+        for (const char *s = "Hello, world\n"; *s; s++)
+            console_put(s, 1);
+        for (; got < 13; pieces++)
+            got += (size_t)read(out_pipe[0], buf + got, sizeof buf - got);
+        assert_memory_equal(buf, "Hello, world\n", 13);
+    }
+    assert_true(pieces < 13 * 20 / 2); /* a busy host may cut some */
+    console_put("$ ", 2);
+    assert_int_equal(read(out_pipe[0], buf, sizeof buf), 2);
+    console_put("end", 3);
+    console_stop();
+    assert_int_equal(read(out_pipe[0], buf, sizeof buf), 3);
+    finish();
+}
+
 static void reader_gone(void **state)
 {
     (void)state;
@@ -202,13 +226,10 @@ static void without_a_thread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_a_thread),
-        cmocka_unit_test(lines_stay_whole),
-        cmocka_unit_test(slow_reader),
-        cmocka_unit_test(reader_gone),
-        cmocka_unit_test(input_only_on_demand),
-        cmocka_unit_test(stop_wakes_readers),
-        cmocka_unit_test(more_input_than_the_ring_holds),
+        cmocka_unit_test(without_a_thread),   cmocka_unit_test(lines_stay_whole),
+        cmocka_unit_test(slow_reader),        cmocka_unit_test(reader_gone),
+        cmocka_unit_test(lines_by_bytes),     cmocka_unit_test(input_only_on_demand),
+        cmocka_unit_test(stop_wakes_readers), cmocka_unit_test(more_input_than_the_ring_holds),
     };
     fake_reset();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,7 @@ static bool pl031_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t
     struct pl031 *r = dev;
     DCHECK(device_lock_held(), "PL031 read without the device lock");
     (void)cpu;
-    if (primecell_id(off, 0x031, 0, 0, val))
+    if (primecell_id(off, 0x031, 1, 0, val))
         return true;
     switch (off & ~3u) {
     case 0x00: *val = count(r); break;

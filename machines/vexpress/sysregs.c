@@ -12,7 +12,7 @@
 
 #define SYS_ID   0x1190f500u /* DUI 0447 4.3.1: board HBI0190, revision B */
 #define PROC_ID0 0x14000237u /* DUI 0604: HBI0237, Cortex-A15 */
-#define PROC_ID1 0xffffffffu /* no second daughterboard */
+#define PROC_ID1 0xff000000u /* no second daughterboard */
 
 /* guarded by device lock */
 struct sysregs {
@@ -43,7 +43,7 @@ enum { STAT_COMPLETE = 1, STAT_ERROR = 2 };
 
 /* Hz. DUI 0447 2.3, DUI 0604 2.5 */
 static const uint32_t osc_reset[2][16] = {
-    {50000000, 23750000, 24000000},
+    {50000000, 23750000, 24000000, 24000000, 24000000, 24000000},
     {60000000, 0, 0, 0, 40000000, 23750000, 50000000, 60000000, 40000000},
 };
 
@@ -66,9 +66,9 @@ static bool configure(struct sysregs *s, uint32_t ctrl, uint32_t *data)
             *data = s->osc[site][device];
         return true;
     case CFG_VOLT: /* microvolts */
-        if (write || site != SITE_DAUGHTERBOARD || device != 0)
+        if (write || device != 0)
             return false;
-        *data = 900000;
+        *data = site == SITE_DAUGHTERBOARD ? 900000 : 3300000;
         return true;
     case CFG_AMP: /* microamperes */
     case CFG_POWER:
@@ -83,12 +83,16 @@ static bool configure(struct sysregs *s, uint32_t ctrl, uint32_t *data)
         *data = 35000;
         return true;
     case CFG_MUXFPGA:
+        if (site != SITE_MOTHERBOARD || device != 0)
+            return false;
         if (write)
             s->muxfpga = *data;
         else
             *data = s->muxfpga;
         return true;
     case CFG_DVIMODE:
+        if (site != SITE_MOTHERBOARD || device != 0)
+            return false;
         if (write)
             s->dvimode = *data;
         else
