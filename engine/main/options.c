@@ -13,6 +13,8 @@
 #include "engine/main/json.h"
 #include "engine/main/pin.h"
 
+#define RAM_MIN (UINT64_C(1) << 20)
+
 enum kind { FLAG, NUM, SIZE, CHOICE, TEXT, MAYBE };
 
 struct option_row {
@@ -122,7 +124,9 @@ static bool parse_number(const struct option_row *r, const char *text, uint64_t 
         return true;
     }
     char lo[32], hi[32];
-    if (r->kind == SIZE)
+    if (r->kind == SIZE && r->hi == UINT64_MAX)
+        error_set(e, 2, "--%s=%s is not a size (a number, with K, M or G behind it)", r->name, text);
+    else if (r->kind == SIZE)
         error_set(e, 2, "--%s=%s is not a size from %s to %s (a number, with K, M or G behind it)", r->name, text,
                   size_text(r->lo, lo, sizeof lo), size_text(r->hi, hi, sizeof hi));
     else if (r->hi == UINT64_MAX)
@@ -308,10 +312,10 @@ static bool check_combination(const struct run_options *o, const struct resolved
         error_set(e, 2, "--smp=%" PRIu64 ": %s has at most %u CPUs", o->smp, r->machine->name, r->machine->cpus_max);
         return false;
     }
-    if (o->memory > r->machine->ram_max) {
-        char max[32];
-        error_set(e, 2, "--memory=%" PRIu64 "M: %s has room for at most %s of RAM", o->memory >> 20, r->machine->name,
-                  size_text(r->machine->ram_max, max, sizeof max));
+    if (o->memory < RAM_MIN || o->memory > r->machine->ram_max || o->memory % RAM_MIN) {
+        char size[32], max[32];
+        error_set(e, 2, "--memory=%s: %s takes 1M to %s of RAM in whole M", size_text(o->memory, size, sizeof size),
+                  r->machine->name, size_text(r->machine->ram_max, max, sizeof max));
         return false;
     }
     if (o->insns && o->smp != 1) {
