@@ -117,7 +117,7 @@ static struct tb *some_block(struct vcpu *v)
         return x->last->from;
     unsigned m = vcpu_mmu_mode(v), i = rng_below(&draws[v->index].rng, JC_ENTRIES);
     for (unsigned n = 0; n < JC_ENTRIES; n++, i = (i + 1) % JC_ENTRIES)
-        if (atomic_load_explicit(&v->jc[m][i].key, memory_order_relaxed) != JC_EMPTY)
+        if (atomic_load_explicit(&v->jc[m][i].key, memory_order_relaxed) != JC_EMPTY(i))
             return x->jc_tb[m][i];
     return NULL;
 }

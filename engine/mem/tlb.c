@@ -48,15 +48,15 @@ static inline uint32_t frame_bucket(gpa frame)
 
 /* -- Jump cache -------------------------------------------------------------------------------------- */
 
-static inline void jc_drop(struct jc_entry *e)
+static inline void jc_drop(struct vcpu *v, unsigned mode, unsigned i)
 {
-    atomic_store_explicit(&e->key, JC_EMPTY, memory_order_relaxed);
+    atomic_store_explicit(&v->jc[mode][i].key, JC_EMPTY(i), memory_order_relaxed);
 }
 
 static void jc_clear_mode(struct vcpu *v, unsigned mode)
 {
     for (unsigned i = 0; i < JC_ENTRIES; i++)
-        jc_drop(&v->jc[mode][i]);
+        jc_drop(v, mode, i);
 }
 
 void jc_clear(struct vcpu *v)
@@ -68,9 +68,9 @@ void jc_clear(struct vcpu *v)
 static void jc_clear_page(struct vcpu *v, unsigned mode, gva page)
 {
     for (unsigned i = 0; i < GUEST_PAGE_SIZE / 2; i++) {
-        struct jc_entry *e = &v->jc[mode][((page >> 1) + i) % JC_ENTRIES];
-        if ((atomic_load_explicit(&e->key, memory_order_relaxed) & GUEST_PAGE_MASK) == page)
-            jc_drop(e);
+        unsigned at = ((page >> 1) + i) % JC_ENTRIES;
+        if ((atomic_load_explicit(&v->jc[mode][at].key, memory_order_relaxed) & GUEST_PAGE_MASK) == page)
+            jc_drop(v, mode, at);
     }
 }
 

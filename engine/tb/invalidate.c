@@ -67,9 +67,10 @@ void tb_unhook(const struct pages_locked *w, struct tb *tb)
     uint32_t pc_t = tb->key.pc | (tb->key.flags & 1);
     for (unsigned i = 0; i < nvcpus; i++) {
         for (unsigned m = 0; m < MMU_MODES; m++) {
-            struct jc_entry *e = &vcpus[i]->jc[m][(pc_t >> 1) & (JC_ENTRIES - 1)];
+            unsigned at = (pc_t >> 1) & (JC_ENTRIES - 1);
+            struct jc_entry *e = &vcpus[i]->jc[m][at];
             uint32_t key = pc_t;
-            atomic_compare_exchange_strong_explicit(&e->key, &key, JC_EMPTY, memory_order_relaxed,
+            atomic_compare_exchange_strong_explicit(&e->key, &key, JC_EMPTY(at), memory_order_relaxed,
                                                     memory_order_relaxed);
         }
     }
@@ -147,7 +148,7 @@ void tb_flush_quiesced(struct vcpu *v)
     for (unsigned i = 0; i < nvcpus; i++)
         for (unsigned m = 0; m < MMU_MODES; m++)
             for (unsigned j = 0; j < JC_ENTRIES; j++)
-                atomic_store_explicit(&vcpus[i]->jc[m][j].key, JC_EMPTY, memory_order_relaxed);
+                atomic_store_explicit(&vcpus[i]->jc[m][j].key, JC_EMPTY(j), memory_order_relaxed);
     tb_pages_drop_all();
     /* The structs outlive the flush until every vCPU has dropped its pointers (T4); the code does not. */
     collecting = calloc(1, sizeof *collecting);

@@ -26,7 +26,7 @@ bool vcpu_alloc(unsigned index, struct error *e)
     v->index = index;
     for (unsigned m = 0; m < MMU_MODES; m++)
         for (unsigned i = 0; i < JC_ENTRIES; i++)
-            atomic_store_explicit(&v->jc[m][i].key, JC_EMPTY, memory_order_relaxed);
+            atomic_store_explicit(&v->jc[m][i].key, JC_EMPTY(i), memory_order_relaxed);
     vcpus[index] = v;
     return true;
 }

@@ -46,7 +46,8 @@ struct flat_tables {
  * W: owner. Other threads may only store JC_EMPTY to key (atomically): invalidation of a block. */
 #define JC_BITS 12
 #define JC_ENTRIES (1u << JC_BITS)
-#define JC_EMPTY 3u /* no pc has bits 0 and 1 both set with Thumb: not a target */
+/* The key of an empty entry: a target that belongs to another index, so no look-up there ever equals it. */
+#define JC_EMPTY(i) ((i) ? 0u : 2u)
 struct jc_entry {
     _Atomic uint32_t key;
     uint32_t unused;

@@ -78,32 +78,32 @@ static void emit_ldrex(struct x64_asm *a, const struct excl_site *s)
 {
     unsigned bytes = excl_bytes(s->mem);
     asm_load(a, bytes, s->lo, mem_b(s->host, 0));
-    asm_store(a, 8, VCPU(excl_val), s->lo);
-    asm_store(a, 4, VCPU(excl_addr), s->va);
-    asm_store_i(a, 4, VCPU(excl_state), bytes);
+    asm_store(a, 8, VFIELD(excl_val), s->lo);
+    asm_store(a, 4, VFIELD(excl_addr), s->va);
+    asm_store_i(a, 4, VFIELD(excl_state), bytes);
 }
 
 static void emit_strex(struct x64_asm *a, const struct excl_site *s)
 {
     unsigned bytes = excl_bytes(s->mem);
     struct x64_label fail = X64_LABEL_INIT, done = X64_LABEL_INIT;
-    asm_alu_mi(a, ALU_CMP, 4, VCPU(excl_state), bytes);
+    asm_alu_mi(a, ALU_CMP, 4, VFIELD(excl_state), bytes);
     asm_jcc(a, CC_NE, &fail);
-    asm_alu_rm(a, ALU_CMP, 4, s->va, VCPU(excl_addr));
+    asm_alu_rm(a, ALU_CMP, 4, s->va, VFIELD(excl_addr));
     asm_jcc(a, CC_NE, &fail);
-    asm_load(a, 8, RAX, VCPU(excl_val));
+    asm_load(a, 8, RAX, VFIELD(excl_val));
     asm_lock_cmpxchg(a, bytes, mem_b(s->host, 0), s->lo); /* C2 */
     asm_bind(a, &fail);
     /* Not equal on both ways here: the flags say whether it was stored. */
     asm_mov_ri(a, s->status, 0);
     asm_setcc(a, CC_NE, s->status);
-    asm_store_i(a, 4, VCPU(excl_state), 0);
+    asm_store_i(a, 4, VFIELD(excl_state), 0);
     (void)done;
 }
 
 static void emit_clrex(struct x64_asm *a)
 {
-    asm_store_i(a, 4, VCPU(excl_state), 0);
+    asm_store_i(a, 4, VFIELD(excl_state), 0);
 }
 
 const struct atomics_ops atomics_cmpxchg = {
