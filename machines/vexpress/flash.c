@@ -1,7 +1,7 @@
 /*
  * flash.c — the NOR flash: erased, and protected against writing
  *
- * Source: ARM DUI 0447 2.4: two banks of 64 MB, the first also at address 0 after reset. An erased flash reads all
+ * Source: ARM DUI 0447, chapter 2: two banks of 64 MB, the first also at address 0 after reset. An erased flash reads all
  * ones. It takes no commands: a program that probes for the command set finds none.
  */
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /*
  * gentimer.c — the generic timers: a counter for all CPUs, four comparators for each
  *
- * Source: ARM DDI 0406C chapter B8, D5; interrupt numbers from the Cortex-A15 MPCore TRM, DDI 0438, 9.2 and table 8-1.
+ * Source: ARM DDI 0406C chapter B8; interrupt numbers from the Cortex-A15 MPCore TRM, DDI 0438.
  * The engine decodes CP15 and comes here by machine_cpu_ops. 62.5 MHz: a tick is 16 ns. Each comparator has one
  * timer, armed while its condition is yet to come true and its output is not masked.
  */
@@ -88,7 +88,7 @@ uint64_t gentimer_read(unsigned cpu, unsigned which, unsigned reg)
     uint64_t count = count_of(c);
     switch (reg) {
     case CTL:
-        /* ISTATUS is 0 while disabled: DDI 0406C B4.1.27 lets us choose. */
+        /* ISTATUS is 0 while disabled: it is UNKNOWN then (DDI 0406C B8.1.5). */
         val = c->ctl | ((c->ctl & CTL_ENABLE) && count >= c->cval ? CTL_ISTATUS : 0);
         break;
     case CVAL: val = c->cval; break;

@@ -27,8 +27,8 @@
 #define SPIS            (LINES - 32)
 #define SPURIOUS        1023u
 #define SPURIOUS_GROUP1 1022u
-#define PRIORITY_MASK   0xf8u /* DDI 0438 8.2.1: 32 levels */
-#define BPR_MIN         2u    /* DDI 0438 table 8-4 */
+#define PRIORITY_MASK   0xf8u /* DDI 0438, chapter 8: 32 levels */
+#define BPR_MIN         2u    /* its reset value, ibid. */
 #define ABPR_MIN        3u
 #define SGI_MASK        0x0000ffffu
 
@@ -140,7 +140,7 @@ static unsigned highest_pending(struct gicv2 *g, unsigned cpu, unsigned groups, 
     return best;
 }
 
-/* The interrupt that the CPU interface signals now, or SPURIOUS. IHI 0048B 3.8.1 */
+/* The interrupt that the CPU interface signals now, or SPURIOUS. IHI 0048B 3.3 */
 static unsigned signalled(struct gicv2 *g, unsigned cpu)
 {
     const struct cpu_if *c = &g->cpu[cpu];
@@ -214,11 +214,11 @@ void gicv2_set_ppi(void *gic, unsigned cpu, unsigned id, bool level)
 
 /* -- Distributor --------------------------------------------------------------------------------- */
 
-/* DDI 0438 table 8-3; read at 0xfd0..0xfff */
+/* DDI 0438, chapter 8; read at 0xfd0..0xfff */
 static const uint8_t dist_ids[12] = {0x04, 0, 0, 0, 0x90, 0xb4, 0x2b, 0, 0x0d, 0xf0, 0x05, 0xb1};
 
 /* GICD_ICFGR: two bits a line, the upper one says edge; the lower reads 1 for the lines that one CPU of several
- * handles (DDI 0438 table 8-3: 0xaaaaaaaa, 0x55540000, 0x55555555...). */
+ * handles (DDI 0438, chapter 8: 0xaaaaaaaa, 0x55540000, 0x55555555...). */
 static uint32_t read_config(struct gicv2 *g, unsigned reg)
 {
     if (reg == 0)
@@ -277,7 +277,7 @@ static uint32_t dist_read_word(struct gicv2 *g, unsigned cpu, uint32_t off)
     }
     if (off >= 0xc00 && off < 0xc00 + LINES / 4)
         return read_config(g, (off - 0xc00) / 4);
-    if (off >= 0xd00 && off < 0xd00 + 4 * WORDS) /* GICD_PPISR, GICD_SPISRn: DDI 0438 8.3.1 */
+    if (off >= 0xd00 && off < 0xd00 + 4 * WORDS) /* GICD_PPISR, GICD_SPISRn: DDI 0438, chapter 8 */
         return w == 0 ? g->local[cpu].level >> 16 : g->spi[w - 1].level;
     if (off >= 0xf10 && off < 0xf30)
         return read_bytes4(&g->sgi_sources[cpu][off & 0xf]);
@@ -390,7 +390,7 @@ static bool dist_write(void *dev, uint32_t off, unsigned size, int cpu_index, ui
 
 /* -- CPU interface ------------------------------------------------------------------------------- */
 
-/* GICC_IAR and GICC_AIAR: IHI 0048B 4.4.4, 4.4.11, 3.2.4 */
+/* GICC_IAR and GICC_AIAR: IHI 0048B 4.4.4, 4.4.9 */
 static uint32_t acknowledge(struct gicv2 *g, unsigned cpu, bool aliased)
 {
     struct cpu_if *c = &g->cpu[cpu];
@@ -422,7 +422,7 @@ static void deactivate(struct gicv2 *g, unsigned cpu, unsigned id)
     update_for(g, cpu, id);
 }
 
-/* GICC_EOIR and GICC_AEOIR: IHI 0048B 4.4.5, 4.4.12. Which interrupt the guest names does not matter for the
+/* GICC_EOIR and GICC_AEOIR: IHI 0048B 4.4.5, 4.4.10. Which interrupt the guest names does not matter for the
  * priority drop: the order has to be that of acknowledges reversed. */
 static void end_of_interrupt(struct gicv2 *g, unsigned cpu, uint32_t val)
 {
@@ -439,7 +439,7 @@ static void end_of_interrupt(struct gicv2 *g, unsigned cpu, uint32_t val)
     update_cpu(g, cpu);
 }
 
-/* GICC_HPPIR and GICC_AHPPIR: IHI 0048B 4.4.7: neither mask nor running priority matter. */
+/* GICC_HPPIR and GICC_AHPPIR: IHI 0048B 4.4.7, 4.4.11: neither mask nor running priority matter. */
 static uint32_t highest_pending_id(struct gicv2 *g, unsigned cpu, bool aliased)
 {
     uint32_t prio;

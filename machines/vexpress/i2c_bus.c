@@ -1,7 +1,7 @@
 /*
  * i2c_bus.c — the two-wire buses of the board (DVI, PCI Express), with no chip on them
  *
- * Source: ARM DUI 0447 4.4.11 (SB_CONTROL): bit 0 SCL, bit 1 SDA; 0x0 sets and reads, 0x4 clears. The wires read what
+ * Source: ARM DUI 0447, chapter 4 (two-wire interfaces): bit 0 SCL, bit 1 SDA; 0x0 sets and reads, 0x4 clears. The wires read what
  * the program drives; nobody pulls them down, so no address is acknowledged.
  */
 #include <stdlib.h>

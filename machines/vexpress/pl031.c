@@ -25,7 +25,7 @@ static uint32_t count(const struct pl031 *r)
     return r->base + (uint32_t)((virtual_now_ns() - r->base_ns) / SECOND_NS);
 }
 
-/* The interrupt comes when the count becomes equal to the match: DDI 0224 2.2.4 */
+/* The interrupt comes when the count becomes equal to the match: DDI 0224, chapter 2 */
 static void arm(struct pl031 *r)
 {
     uint32_t seconds = r->match - r->base;

@@ -1,7 +1,7 @@
 /*
  * sp804.c — the dual timer
  *
- * Source: ARM Dual-Timer Module (SP804) TRM, ARM DDI 0271. TIMCLK is 1 MHz (DUI 0447 4.5: after the boot loader
+ * Source: ARM Dual-Timer Module (SP804) TRM, ARM DDI 0271. TIMCLK is 1 MHz (DUI 0447: after the boot loader
  * has chosen it in the system controller; programs expect it so).
  *
  * A counter is not stepped: it is kept as a value at a moment of virtual time and computed from it. catch_up() moves
@@ -57,7 +57,7 @@ static uint32_t width_mask(const struct counter *c)
     return c->control & CTRL_32BIT ? UINT32_MAX : 0xffff;
 }
 
-/* Ticks until the counter, now at v, reaches zero: DDI 0271 2.2.1. From zero it takes a whole round. */
+/* Ticks until the counter, now at v, reaches zero: DDI 0271, chapter 2. From zero it takes a whole round. */
 static uint64_t ticks_to_zero(const struct counter *c, uint32_t v)
 {
     if (v)
@@ -155,7 +155,8 @@ static bool sp804_write(void *dev, uint32_t off, unsigned size, int cpu, uint32_
         c->value = val;
         c->value_ns = virtual_now_ns();
         c->halted = false;
-        if ((val & width_mask(c)) == 0 && (c->control & CTRL_ENABLE)) /* DDI 0271 3.2.1: at once */
+        if ((val & width_mask(c)) == 0 &&
+            (c->control & CTRL_ENABLE)) /* DDI 0271, load register: at once */
             c->raw = true;
         break;
     case 0x08: {

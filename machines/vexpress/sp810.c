@@ -1,7 +1,7 @@
 /*
  * sp810.c — the system controller: chooses timer clocks, which here are always the fast ones
  *
- * Source: PrimeXsys System Controller (SP810) TRM, ARM DDI 0254; on the board, ARM DUI 0447 4.5.
+ * Source: PrimeXsys System Controller (SP810) TRM, ARM DDI 0254; on the board, ARM DUI 0447.
  */
 #include <stdlib.h>
 

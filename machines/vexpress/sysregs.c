@@ -10,7 +10,7 @@
 #include "engine/base/log.h"
 #include "machines/vexpress/devices.h"
 
-#define SYS_ID   0x1190f500u /* DUI 0447 4.3.1: board HBI0190, revision B */
+#define SYS_ID   0x1190f500u /* DUI 0447, SYS_ID: board HBI0190 */
 #define PROC_ID0 0x14000237u /* DUI 0604: HBI0237, Cortex-A15 */
 #define PROC_ID1 0xff000000u /* no second daughterboard */
 
@@ -22,7 +22,7 @@ struct sysregs {
     uint32_t osc[2][16], dvimode, muxfpga; /* [site] as set by the guest */
 };
 
-/* -- The configuration controller: DUI 0447 4.3.14 -------------------------------------------------- */
+/* -- The configuration controller: DUI 0447, SYS_CFGCTRL ------------------------------------------------ */
 
 enum {
     CFG_OSC = 1,
@@ -41,7 +41,7 @@ enum {
 enum { SITE_MOTHERBOARD, SITE_DAUGHTERBOARD };
 enum { STAT_COMPLETE = 1, STAT_ERROR = 2 };
 
-/* Hz. DUI 0447 2.3, DUI 0604 2.5 */
+/* Hz. DUI 0447 and DUI 0604, clocks */
 static const uint32_t osc_reset[2][16] = {
     {50000000, 23750000, 24000000, 24000000, 24000000, 24000000},
     {60000000, 0, 0, 0, 40000000, 23750000, 50000000, 60000000, 40000000},
@@ -195,7 +195,7 @@ static bool sysregs_write(void *dev, uint32_t off, unsigned size, int cpu, uint3
 void sysregs_reset(void *dev)
 {
     struct sysregs *s = dev;
-    /* NVFLAGS keep their value over a reset: DUI 0447 4.3.5 */
+    /* NVFLAGS keep their value over a reset: DUI 0447, SYS_NVFLAGS */
     *s = (struct sysregs){.nvflags = s->nvflags, .reset_ns = virtual_now_ns()};
     memcpy(s->osc, osc_reset, sizeof s->osc);
 }

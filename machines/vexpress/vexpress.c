@@ -1,8 +1,8 @@
 /*
  * vexpress.c — Versatile Express with the CoreTile Express A15x2: memory map, wiring, power-on
  *
- * Sources: Motherboard Express uATX (V2M-P1) TRM, ARM DUI 0447, with the Cortex-A Series memory map (4.2); CoreTile
- * Express A15x2 TRM, ARM DUI 0604 (memory map 3.2, interrupts 2.7); Cortex-A15 MPCore TRM, ARM DDI 0438.
+ * Sources: Motherboard Express uATX (V2M-P1) TRM, ARM DUI 0447, with the Cortex-A Series memory map; CoreTile
+ * Express A15x2 TRM, ARM DUI 0604; Cortex-A15 MPCore TRM, ARM DDI 0438.
  *
  * RAM is at 0x80000000 and has no second place below 4 GB: unlike the A9 board, the bottom of the address space
  * shows the first flash. What has no row in the tables answers with an external abort, as do the Ethernet and USB
@@ -80,13 +80,13 @@ static void add_devices(struct board *b, unsigned smp)
     b->gic = gicv2_new(smp);
 #define SPI(n) ((struct irq_line){gicv2_set_spi, b->gic, (n)})
 
-    /* The core's private peripherals: DDI 0438 table 8-1. */
+    /* The core's private peripherals: DDI 0438, chapter 8. */
     add(b, PERIPHBASE + 0x1000, 0x1000, &gicv2_dist_ops, gicv2_reset, b->gic, "gic-distributor");
     add(b, PERIPHBASE + 0x2000, 0x2000, &gicv2_cpu_ops, NULL, b->gic, "gic-cpu-interface");
     gentimer_setup(b->gic, smp);
     add_reset(b, gentimer_reset, NULL);
 
-    /* The motherboard: DUI 0447 table 4-4; interrupts table 2-5. */
+    /* The motherboard: DUI 0447, memory map and interrupts. */
     ADD(0x1c010000, sysregs, "sysregs", sysregs_new());
     ADD(0x1c020000, sp810, "sp810", sp810_new());
     ADD(0x1c030000, i2c_bus, "i2c-pcie", i2c_bus_new());
@@ -108,10 +108,10 @@ static void add_devices(struct board *b, unsigned smp)
         "compact-flash"); /* no card: floating bus */
     ADD(0x1c1f0000, primecell, "pl111-display", primecell_new(0x111, 2));
 
-    /* The tile: DUI 0604 table 3-2. Controllers that programs set up and then forget; and the DMA controller and
+    /* The tile: DUI 0604, memory map. Controllers that programs set up and then forget; and the DMA controller and
      * the second display, which do not identify themselves because they would do nothing. */
     add(b, 0x2b000000, 0x1000, &constant_ops, NULL, NULL, "hdlcd");
-    ADD(0x2b060000, sp805, "sp805-tile", sp805_new(SPI(98 - 32)));
+    ADD(0x2b060000, sp805, "sp805-tile", sp805_new(SPI(98)));
     ADD(0x2b0a0000, primecell, "pl341-dram-controller", primecell_new(0x341, 0));
     add(b, 0x7ffb0000, 0x1000, &constant_ops, NULL, NULL, "pl330-dma");
     ADD(0x7ffd0000, primecell, "pl354-static-controller", primecell_new(0x354, 0));
@@ -135,7 +135,7 @@ static void put_words(gpa at, const uint32_t *words, unsigned n)
 }
 
 /* Where the CPUs other than the first wait for a kernel: with the CPU interface open an SGI ends WFI though
- * interrupts are masked; DUI 0447 4.3.5 for the flags. */
+ * interrupts are masked; DUI 0447, SYS_FLAGS. */
 static void place_pen(void)
 {
     static const uint32_t pen[] = {
