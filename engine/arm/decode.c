@@ -19,7 +19,7 @@
 
 #include "engine/arm/operands.h"
 
-#define I(name, pattern, fn, arg) {name, pattern, fn, arg, 0, 0, {0, 0}, 0, {{0, 0, 0}}},
+#define I(name, pattern, fn, arg) {name, pattern, fn, arg, 0, 0, 0, {0, 0}, 0, {{0, 0, 0}}},
 static struct insn_row a32[] = {
 #include "engine/arm/a32.def"
 };
@@ -59,11 +59,13 @@ static void compile_row(struct insn_row *r, unsigned width)
     for (unsigned i = 0; i < width;) {
         char c = r->pattern[i];
         unsigned shift = width - 1 - i;
-        if (c == '0' || c == '1' || c == '-') {
+        if (strchr("01OI-", c)) {
             if (c != '-')
                 r->mask |= BIT(shift);
-            if (c == '1')
+            if (c == '1' || c == 'I')
                 r->value |= BIT(shift);
+            if (c == 'O' || c == 'I')
+                r->should |= BIT(shift);
             i++;
             continue;
         }

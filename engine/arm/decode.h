@@ -4,11 +4,12 @@
  * A row is I(name, "pattern", handler, arg). The pattern has one character per bit, most significant first (T32
  * 32-bit: first halfword, second halfword):
  *   0 1       fixed
+ *   O I       should be 0, should be 1: (0) and (1) in the manual. Fixed too: violating it is UNPREDICTABLE, here
+ *             Undefined
  *   -         any (a hint's spare bits)
  *   letters   a field; bits of the same letter are joined in order, wherever they stand
  *   N T D A   a field that may not be all ones, and belongs to the field of the small letter: Rn, Rt, Rd, Ra
  *             that say "see another instruction" when they are 15
- * A should-be-zero or should-be-one bit of the manual is fixed here: violating it is Undefined.
  *
  * Because fields go by letter, A32 and T32 share their handlers: whatever the encoding, `d` is Rd, `n` Rn,
  * `i` the immediate. A field that a pattern does not have reads as 0.
@@ -44,6 +45,7 @@ struct insn_row {
     uint32_t arg;
     /* compiled from the pattern */
     uint32_t mask, value;
+    uint32_t should;    /* bits of mask that are O or I */
     uint32_t not15[2]; /* bits that may not all be set; 0: no such rule */
     uint8_t nruns;
     struct field_run runs[12];

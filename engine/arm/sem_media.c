@@ -142,6 +142,10 @@ static ir_val sat_width(struct xlate *x, uint32_t arg)
 void op_sat(struct xlate *x, uint32_t arg)
 {
     UNPRED15("dn");
+    if (x->thumb && F('y') && !F('k')) { /* SSAT16 or USAT16 with a should-be bit wrong */
+        undefined(x);
+        return;
+    }
     ir_val v = shift_imm(x, get_reg(x, F('n')), F('y') ? SH_ASR : SH_LSL, F('k'), 0);
     put_reg(x, F('d'), call(x, (enum helper_id)arg, v, sat_width(x, arg), IR_NONE));
 }

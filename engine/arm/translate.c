@@ -16,6 +16,19 @@
 
 #define MAX_STATIC_EXITS 8
 
+/* -- Properties of emitted operations -------------------------------------------------------------------------------- */
+
+static bool writes_flags(const struct ir_ins *i)
+{
+    return i->s || ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].writes_flags);
+}
+
+/* Paths out of these store pc and ITSTATE in the vCPU. */
+static bool may_leave(const struct ir_ins *i)
+{
+    return ir_op_info[i->op].f || ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].leaves);
+}
+
 /* -- Emission shared by the semantic functions --------------------------------------------------------------------- */
 
 ir_val imm32(struct xlate *x, uint32_t v)
@@ -73,7 +86,10 @@ ir_val call64(struct xlate *x, enum helper_id id, ir_val a, ir_val b, ir_val c)
 
 void sync_it(struct xlate *x, uint8_t it)
 {
-    if (x->it || x->it_stored)
+    bool stored = x->it_stored || it;
+    for (uint32_t i = x->first_ins; x->it && i < x->b->n; i++)
+        stored |= may_leave(&x->b->ins[i]);
+    if (stored)
         st_env(x, offsetof(struct vcpu, it), imm32(x, it));
 }
 
@@ -271,24 +287,7 @@ static bool choose_sel(const struct xlate *x)
     return true;
 }
 
-static bool writes_flags(const struct ir_ins *i)
-{
-    return i->s || ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].writes_flags);
-}
-
-static bool may_store_it(const struct ir_ins *i)
-{
-    return ir_op_info[i->op].f || ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].leaves);
-}
-
 /* -- Peeking: which flags does the code at a target read before it writes them? --------------------------------------- */
-
-static uint8_t cond_reads(unsigned cond)
-{
-    static const uint8_t reads[8] = {FLAG_Z, FLAG_C, FLAG_N, FLAG_V, FLAG_C | FLAG_Z,
-                                     FLAG_N | FLAG_V, FLAG_N | FLAG_V | FLAG_Z, 0};
-    return reads[cond >> 1 & 7];
-}
 
 /* Look at what has been emitted since the last call. Returns true when the answer is known. An operation that may
  * fault shows all flags to the handler, so it counts as a reader. */
@@ -296,52 +295,13 @@ static bool peek_scan(struct xlate *x)
 {
     for (; x->peek_pos < x->b->n; x->peek_pos++) {
         const struct ir_ins *i = &x->b->ins[x->peek_pos];
-        const struct ir_op_info *info = &ir_op_info[i->op];
-        uint8_t reads = 0;
-        bool all = info->f || info->e;
-        switch (i->op) {
-        case IR_BRCOND:
-        case IR_SEL:
-        case IR_SETCOND:
-            reads = cond_reads(i->cond);
-            break;
-        case IR_EXIT_IF:
-        case IR_EXIT_IFZ:
-        case IR_EXIT_IFNZ:
-            all = true;
-            break;
-        case IR_ADC:
-        case IR_SBC:
-        case IR_RRX:
-        case IR_GET_C:
-            reads = FLAG_C;
-            break;
-        case IR_SHL_R:
-        case IR_SHR_R:
-        case IR_SAR_R:
-        case IR_ROR_R:
-            reads = i->s & FLAG_C;
-            break;
-        case IR_CALL:
-        case IR_CALL64:
-            all = ir_helper_info[i->imm].reads_flags || ir_helper_info[i->imm].leaves;
-            break;
-        case IR_LABEL:
-            x->peek_skip = false;
-            break;
-        default:
-            if (info->s == false && ir_op_info[i->op].x == false)
-                break;
-            if (i->op == IR_GET_NZCV)
-                all = true;
-        }
-        if (i->op == IR_GET_NZCV)
-            all = true;
-        if (all)
-            reads = FLAG_ALL;
+        bool is_exit = ir_op_info[i->op].e || i->op == IR_EXIT_IF || i->op == IR_EXIT_IFZ || i->op == IR_EXIT_IFNZ;
+        uint8_t reads = is_exit || may_leave(i) ? FLAG_ALL : ir_flags_read(i);
         x->peek_needed |= reads & (uint8_t)~x->peek_written;
         if (i->op == IR_BRCOND || i->op == IR_BRZ || i->op == IR_BRNZ || i->op == IR_BR)
             x->peek_skip = true;
+        else if (i->op == IR_LABEL)
+            x->peek_skip = false;
         else if (!x->peek_skip)
             x->peek_written |= i->s;
         if ((x->peek_needed | x->peek_written) == FLAG_ALL)
@@ -366,7 +326,7 @@ static void one_insn(struct xlate *x)
     ir_insn(b, in->pc, x->it);
     x->f = in->f;
     x->cond = x->sel = COND_AL;
-    uint32_t from = b->n;
+    x->first_ins = b->n;
     if (in->cond != COND_AL && !in_group) {
         if (in->is_branch)
             x->cond = in->cond;
@@ -379,9 +339,9 @@ static void one_insn(struct xlate *x)
         in->row->fn(x, in->row->arg);
     else
         undefined(x);
-    for (uint32_t i = from; i < b->n; i++) {
+    for (uint32_t i = x->first_ins; i < b->n; i++) {
         x->group_flags |= writes_flags(&b->ins[i]);
-        x->it_stored |= x->it && may_store_it(&b->ins[i]);
+        x->it_stored |= x->it && may_leave(&b->ins[i]);
     }
     if (x->end && x->group != COND_AL) {
         close_group(x);
@@ -424,8 +384,8 @@ static void translate_range(struct xlate *x, struct arm_translated *out)
     while (!x->end) {
         bool first = out->ninsns == 0;
         enum fetched got = FETCH_PAGE_END;
-        bool room = out->ninsns < req->max_insns && !b->full && b->n < IR_MAX_INS - 512 &&
-                    b->labels < IR_MAX_LABELS - 8 && b->nexits < MAX_STATIC_EXITS - 1;
+        bool room = out->ninsns < req->max_insns && !b->full &&
+                    b->labels < IR_MAX_LABELS - IR_RESERVE_LABELS && b->nexits < MAX_STATIC_EXITS - 1;
         if (room || first)
             got = fetch(x, pc, x->it, first, &x->insn);
         if (got == FETCH_NEEDS_NEXT) {

@@ -35,6 +35,7 @@ struct xlate {
     bool it_stored;    /* v->it may be other than 0: a fault path, or the start of the block, may have set it */
     enum ir_cond cond; /* for branches: COND_AL or the condition of the side exit */
     enum ir_cond sel;  /* not COND_AL: register writes are conditional moves */
+    uint32_t first_ins; /* its first operation in b */
     bool end;          /* the handler ended the block (or the conditional part of it) */
 
     /* The open group of instructions under one condition. */
@@ -105,7 +106,7 @@ void exit_loop_next(struct xlate *x);
 void exit_after_exception_return(struct xlate *x);
 /* Branch under x->cond, which may be COND_AL. */
 void branch(struct xlate *x, uint32_t pc_t);
-/* Before an exit to the next instruction's IT state `it`. */
+/* Before an exit after which v->it has to be `it`. */
 void sync_it(struct xlate *x, uint8_t it);
 
 /* BXWritePC (A2.3.1): state by bit 0. */
