@@ -2,7 +2,7 @@
  * cp15.c — the system control coprocessors: one row for each register of the Cortex-A15
  *
  * ARM DDI 0406C B3.17, B4 (registers), B6 and C11 (debug), B8 (generic timer), C12 (PMU); values at reset and
- * identification from the Cortex-A15 TRM (ARM DDI 0438), revision r2p1, as QEMU's cortex-a15 reports them. An
+ * identification from the Cortex-A15 TRM (ARM DDI 0438), revision r4p0, as QEMU's cortex-a15 reports them. An
  * encoding without a row is Undefined.
  *
  * A row says who may read and write; `when` adds conditions that depend on other registers (PMUSERENR, CNTKCTL).
@@ -515,14 +515,14 @@ static const struct reg regs[] = {
     /* name, cp, opc1, CRn, CRm, opc2, access, field, value, mask, when, read, write, arg */
 
     /* c0: identification */
-    CONST_("MIDR", 15, 0, 0, 0, 0, R1, 0x412fc0f1),
+    CONST_("MIDR", 15, 0, 0, 0, 0, R1, 0x414fc0f0),
     CONST_("CTR", 15, 0, 0, 0, 1, R1, 0x8444c004),
     CONST_("TCMTR", 15, 0, 0, 0, 2, R1, 0),
     CONST_("TLBTR", 15, 0, 0, 0, 3, R1, 0),
-    CONST_("MIDR4", 15, 0, 0, 0, 4, R1, 0x412fc0f1),
+    CONST_("MIDR4", 15, 0, 0, 0, 4, R1, 0x414fc0f0),
     FIELD_("MPIDR", 15, 0, 0, 0, 5, R1, mpidr, 0x80000000, 0),
     CONST_("REVIDR", 15, 0, 0, 0, 6, R1, 0),
-    CONST_("MIDR7", 15, 0, 0, 0, 7, R1, 0x412fc0f1),
+    CONST_("MIDR7", 15, 0, 0, 0, 7, R1, 0x414fc0f0),
     CONST_("ID_PFR0", 15, 0, 0, 1, 0, R1, 0x00001131),
     CONST_("ID_PFR1", 15, 0, 0, 1, 1, R1, 0x00011011),
     CONST_("ID_DFR0", 15, 0, 0, 1, 2, R1, 0x02010555),
@@ -615,7 +615,7 @@ static const struct reg regs[] = {
     TLBI_("TLBIMVAA", 7, 3, TLBI_MVAA),
 
     /* c9: level 2 cache, performance monitors */
-    FIELD_("L2CTLR", 15, 1, 9, 0, 2, RW1, l2ctlr, 0, 0x003fffff), /* bits 25..24: cores - 1 */
+    FIELD_("L2CTLR", 15, 1, 9, 0, 2, RW1, l2ctlr, BIT(23), 0x003fffff), /* 25..24: cores - 1; 23: has a GIC */
     FIELD_("L2ECTLR", 15, 1, 9, 0, 3, RW1, l2ectlr, 0, ~0u),
     {"PMCR", 15, 0, 9, 12, 0, RW1 | RW0, F(pmcr), 0x410f3000, PMCR_E | PMCR_D | PMCR_X | PMCR_DP, pmu_user, NULL,
      pmcr_write, 0},
