@@ -316,10 +316,11 @@ static void one_insn(struct xlate *x)
 {
     struct ir_block *b = x->b;
     struct insn *in = &x->insn;
-    bool in_group = x->group != COND_AL && x->group == in->cond && !x->group_flags;
+    bool clear_it = x->it_stored && !x->it; /* on all paths, so not inside a group */
+    bool in_group = x->group != COND_AL && x->group == in->cond && !x->group_flags && !clear_it;
     if (!in_group)
         close_group(x);
-    if (x->it_stored && !x->it) {
+    if (clear_it) {
         st_env(x, offsetof(struct vcpu, it), imm32(x, 0));
         x->it_stored = false;
     }
