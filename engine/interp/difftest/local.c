@@ -1,0 +1,237 @@
+/*
+ * local.c — a machine that is nothing but RAM and one vCPU in User mode, and a loop that translates, runs, and forgets
+ *
+ * Real are the decoder, the IR, the page walk, the soft MMU and its slow paths, and both engines. There is no index of
+ * blocks: each block is translated when it is reached, and exits always come back here.
+ */
+#include "engine/interp/difftest/local.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "engine/arm/arm.h"
+#include "engine/arm/helpers.h"
+#include "engine/interp/interp.h"
+#include "engine/mem/softmmu.h"
+#include "engine/tb/tb.h"
+#include "engine/vcpu/vcpu_alloc.h"
+#include "engine/x64/stubs.h"
+#include "engine/x64/x64.h"
+#include "strategies/atomics/atomics.h"
+
+bool local_verbose;
+
+extern const struct atomics_ops atomics_cmpxchg; /* needs nobody else to stop */
+
+enum {
+    LOW_RAM = LAYOUT_RUNTIME, LOW_BYTES = 8 << 20,
+    HIGH_RAM = 0x20000000, HIGH_BYTES = 1 << 20,
+    PAGE_TABLE = HIGH_RAM + 0x10000, /* level 1: 16 KiB */
+    CODE_BYTES = 2 << 20,
+};
+
+static struct vcpu *cpu;
+static uint8_t *code_rw, *code_rx;
+static size_t stub_bytes;
+static struct ir_block ir;
+
+/* -- Making the machine --------------------------------------------------------------------------------- */
+
+static void put32(gpa pa, uint32_t x)
+{
+    memcpy(mem_ram_ptr(pa, NULL), &x, 4);
+}
+
+/* Flat, normal memory, open to all: with the MMU off everything would be strongly-ordered and unaligned accesses fault. */
+static void make_page_table(void)
+{
+    for (uint32_t mb = LOW_RAM >> 20; mb < (LOW_RAM + LOW_BYTES) >> 20; mb++)
+        put32(PAGE_TABLE + mb * 4, mb << 20 | 0x1c0e);
+    put32(PAGE_TABLE + (HIGH_RAM >> 20) * 4, HIGH_RAM | 0x1c0e);
+    cpu->sys.ttbcr = 0;
+    cpu->sys.ttbr0 = PAGE_TABLE;
+    cpu->sys.dacr = 1;
+    cpu->sys.sctlr |= 1;
+    softmmu_flush_all(cpu);
+}
+
+static const void *no_block(struct vcpu *v, uint32_t pc_t)
+{
+    (void)v;
+    (void)pc_t;
+    return NULL;
+}
+
+static void (*const helper_functions[])(void) = {
+#define HELPER(id, function, args, result, attrs) (void (*)(void))function,
+#include "engine/ir/helpers.def"
+#undef HELPER
+};
+
+static bool init_jit(struct error *e)
+{
+    int fd = memfd_create("difftest", 0);
+    if (fd < 0 || ftruncate(fd, CODE_BYTES) != 0) {
+        error_set(e, 1, "no memory for code");
+        return false;
+    }
+    code_rw = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    code_rx = mmap(NULL, CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    close(fd);
+    if (code_rw == MAP_FAILED || code_rx == MAP_FAILED) {
+        error_set(e, 1, "no memory for code");
+        return false;
+    }
+    struct x64_calls calls = {
+        .load = slow_load, .load64 = slow_load64, .store = slow_store, .store64 = slow_store64,
+        .ldm = slow_ldm, .stm = slow_stm, .jump_cache_miss = no_block,
+    };
+    for (unsigned i = 0; i < ir_helper_count; i++)
+        calls.helper[i] = helper_functions[i];
+    if (x64_stubs_build((struct code_span){code_rw, code_rx, CODE_BYTES}, &calls, &stub_bytes))
+        return true;
+    error_set(e, 1, "no room for stubs");
+    return false;
+}
+
+bool local_init(bool jit, struct error *e)
+{
+    if (!mem_add_ram(LOW_RAM, LOW_BYTES, e) || !mem_add_ram(HIGH_RAM, HIGH_BYTES, e) || !vcpu_alloc(0, e))
+        return false;
+    nvcpus = 1;
+    cpu = current_vcpu = vcpus[0];
+    atomics = &atomics_cmpxchg;
+    arm_clear_exclusive = atomics->clear;
+    if (!softmmu_init(cpu, e) || (atomics->launch && !atomics->launch(e)) ||
+        (atomics->vcpu_init && !atomics->vcpu_init(cpu, e)))
+        return false;
+    const uint32_t regs[16] = {0};
+    arm_reset(cpu, regs, 0xd3);
+    make_page_table();
+    return !jit || init_jit(e);
+}
+
+void local_free(void)
+{
+    softmmu_free(cpu);
+    vcpu_free_all();
+    mem_free_all();
+    if (code_rw) {
+        munmap(code_rw, CODE_BYTES);
+        munmap(code_rx, CODE_BYTES);
+    }
+}
+
+void local_load(const struct image *im)
+{
+    memcpy(mem_ram_ptr(LAYOUT_CODE - 4096, NULL), im->code, im->code_bytes + 4096);
+}
+
+/* -- One block -------------------------------------------------------------------------------------------- */
+
+static void print_line(void *ctx, const char *text)
+{
+    (void)ctx;
+    fprintf(stderr, "    %s\n", text);
+}
+
+static void run_jit(uint32_t pc, uint32_t flags)
+{
+    size_t stubs = ALIGN_UP(stub_bytes, (size_t)64);
+    struct tb *tb = tb_alloc(64);
+    struct x64_code code;
+    struct x64_request rq = {
+        .ir = &ir, .tb = tb, .pc = pc, .flags = flags, .page_ppn = {pc >> 12, UINT64_MAX}, .no_chain = true,
+        .atomics = atomics, .span = {code_rw + stubs, code_rx + stubs, CODE_BYTES - stubs},
+    };
+    CHECK(x64_translate(&rq, &code), "block at 0x%x does not fit", pc);
+    if (local_verbose)
+        x64_dump(rq.span.rw, code.bytes, (uintptr_t)rq.span.rx, print_line, NULL);
+    if (!setjmp(cpu->leave)) {
+        cpu->leave_reason = LEAVE_NONE;
+        x64_enter(cpu, rq.span.rx + code.entry_main);
+    }
+    tb_release(tb);
+}
+
+static void run_interp(void)
+{
+    if (!setjmp(cpu->leave)) {
+        cpu->leave_reason = LEAVE_NONE;
+        interp_run(cpu, &ir, atomics);
+    }
+}
+
+static void run_block(enum local_engine engine, unsigned max_insns)
+{
+    uint32_t pc = cpu->r[15] & ~1u;
+    cpu->thumb = cpu->r[15] & 1;
+    const uint8_t *host = mem_ram_ptr(pc, NULL);
+    struct arm_translate_req req = {
+        .pc = pc, .flags = arm_tb_flags(cpu), .host = host, .page_left = 4096 - (pc & 4095), .next = NULL,
+        .max_insns = max_insns,
+    };
+    struct arm_translated done;
+    arm_translate_block(&ir, &req, &done);
+    if (done.needs_next) {
+        req.next = host + req.page_left;
+        arm_translate_block(&ir, &req, &done);
+    }
+    if (local_verbose) {
+        fprintf(stderr, "  block at 0x%x, %u instructions\n", pc, done.ninsns);
+        ir_print(&ir, print_line, NULL);
+    }
+    const char *wrong = ir_verify(&ir);
+    CHECK(!wrong, "IR of the block at 0x%x: %s", pc, wrong);
+    if (engine == LOCAL_JIT)
+        run_jit(pc, req.flags);
+    else
+        run_interp();
+}
+
+/* -- One snippet --------------------------------------------------------------------------------------------- */
+
+bool local_run(const struct image *im, unsigned i, enum local_engine engine, uint64_t split, struct outcome *out,
+              char why[160])
+{
+    const uint32_t *state = im->states[i];
+    uint8_t *arena = mem_ram_ptr(LAYOUT_ARENA, NULL);
+    struct rng r;
+    rng_seed(&r, split);
+
+    memcpy(arena, im->template, ARENA_BYTES);
+    cpu->cpsr = MODE_USR;
+    memcpy(cpu->r, state, 15 * 4);
+    cpu->r[15] = state[16];
+    cpu->nf = state[15] >> 31 & 1;
+    cpu->zf = state[15] >> 30 & 1;
+    cpu->cf = state[15] >> 29 & 1;
+    cpu->vf = state[15] >> 28 & 1;
+    cpu->q = state[15] >> 27 & 1;
+    cpu->ge = state[15] >> 16 & 15;
+    cpu->it = 0;
+    atomics->clear(cpu);
+
+    unsigned blocks = 0;
+    uint32_t last = 0;
+    while (cpu->r[15] != LAYOUT_DONE && (cpu->cpsr & 0x1f) == MODE_USR && blocks++ < 4 * MAX_ITEMS &&
+           cpu->r[15] >= LAYOUT_CODE && cpu->r[15] < LAYOUT_CODE + im->code_bytes) {
+        last = cpu->r[15];
+        run_block(engine, 1 + rng_below(&r, rng_one_in(&r, 2) ? 4 : 64));
+    }
+
+    memcpy(out->regs, cpu->r, sizeof out->regs);
+    out->cpsr = (uint32_t)cpu->nf << 31 | (uint32_t)cpu->zf << 30 | (uint32_t)cpu->cf << 29 | (uint32_t)cpu->vf << 28 |
+                cpu->q << 27 | cpu->ge << 16;
+    memcpy(out->arena, arena, ARENA_BYTES);
+    if (cpu->r[15] == LAYOUT_DONE && !cpu->it)
+        return true;
+    if ((cpu->cpsr & 0x1f) != MODE_USR)
+        snprintf(why, 160, "exception to mode 0x%x, r15 0x%x, lr 0x%x, dfsr 0x%x, dfar 0x%x", cpu->cpsr & 0x1f, cpu->r[15],
+                 cpu->r[14], cpu->sys.dfsr, cpu->sys.dfar);
+    else
+        snprintf(why, 160, "after %u blocks at 0x%x (it 0x%x), the last one at 0x%x", blocks, cpu->r[15], cpu->it, last);
+    return false;
+}

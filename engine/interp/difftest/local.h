@@ -1,0 +1,23 @@
+/*
+ * local.h — running snippets in this process: decoder, IR, and the interpreter or the JIT
+ */
+#ifndef ENGINE_INTERP_DIFFTEST_LOCAL_H
+#define ENGINE_INTERP_DIFFTEST_LOCAL_H
+
+#include "engine/interp/difftest/reference.h"
+
+enum local_engine { LOCAL_INTERP, LOCAL_JIT };
+
+bool local_init(bool jit, struct error *e); /* jit: that engine will be used too */
+void local_free(void);
+/* The image's code and template become guest memory. */
+void local_load(const struct image *im);
+/* Run snippet i of the loaded image. split: seed of the block sizes. False: it did not come out at LAYOUT_DONE; why
+ * says what happened instead. */
+bool local_run(const struct image *im, unsigned i, enum local_engine engine, uint64_t split, struct outcome *out,
+              char why[160]);
+
+/* The same, printing each block's IR (and host code) to standard error on the way. */
+extern bool local_verbose;
+
+#endif
