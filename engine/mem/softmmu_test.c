@@ -487,14 +487,21 @@ static void soak(void **state)
         case 0: {
             where[p] = 16 + (unsigned)rand() % 64;
             bool global = rand() % 2;
-            fake_map_both(va, 0x1000, TEST_RAM + where[p] * 0x1000, PTE_RWX | (global ? PTE_GLOBAL : 0));
+            for (unsigned mode = 0; mode < MMU_MODES; mode++)
+                fake_map(mode, va, 0x1000, TEST_RAM + where[p] * 0x1000, PTE_RWX | (global ? PTE_GLOBAL : 0), 12,
+                         (unsigned)rand() % 4);
             if (rand() % 4)
                 softmmu_flush_page(v, va);
             else
                 softmmu_flush_all(v);
             break;
         }
-        case 1: softmmu_flush_nonglobal(v); break;
+        case 1:
+            if (rand() % 2)
+                softmmu_flush_nonglobal(v);
+            else
+                softmmu_flush_domains(v, 1u << rand() % 4);
+            break;
         case 2: fetch(va); break;
         case 3: page_set_flag(v, TEST_RAM + where[p] * 0x1000, PAGE_CODE); break;
         case 4: page_clear_flag(TEST_RAM + where[p] * 0x1000, PAGE_CODE); break;

@@ -20,7 +20,8 @@ struct pool {
     struct tlb_entry *e; /* MAX_ENTRIES reserved, n used */
     uint32_t n, free;    /* free: list of dead ones below n; index + 1 */
     uint32_t nfree;
-    uint32_t by_page[BUCKETS], by_frame[BUCKETS]; /* index + 1 */
+    uint32_t by_domain[16]; /* index + 1, like all lists; doubly linked, for kernels that change DACR at every entry */
+    uint32_t by_page[BUCKETS], by_frame[BUCKETS];
 };
 
 enum { LOCAL, GLOBAL, POOLS };
@@ -114,6 +115,26 @@ static void unfill(struct vcpu *v, struct pool *p, struct tlb_entry *e, bool lis
     e->filled = 0;
 }
 
+static void link_domain(struct pool *p, struct tlb_entry *e)
+{
+    uint32_t id = (uint32_t)(e - p->e) + 1, *head = &p->by_domain[e->domain];
+    e->dnext = *head;
+    e->dprev = 0;
+    if (*head)
+        p->e[*head - 1].dprev = id;
+    *head = id;
+}
+
+static void unlink_domain(struct pool *p, struct tlb_entry *e)
+{
+    if (e->dnext)
+        p->e[e->dnext - 1].dprev = e->dprev;
+    if (e->dprev)
+        p->e[e->dprev - 1].dnext = e->dnext;
+    else
+        p->by_domain[e->domain] = e->dnext;
+}
+
 static void remove_entry(struct vcpu *v, struct pool *p, struct tlb_entry *e)
 {
     uint32_t id = (uint32_t)(e - p->e) + 1;
@@ -126,6 +147,7 @@ static void remove_entry(struct vcpu *v, struct pool *p, struct tlb_entry *e)
     if (e->filled & IN_EXEC)
         jc_clear_page(v, e->mode, e->page);
     unfill(v, p, e, true);
+    unlink_domain(p, e);
     count_size(of(v), e, -1);
     e->live = false;
     e->next = p->free;
@@ -157,6 +179,7 @@ static void flush_pool(struct vcpu *v, struct pool *p)
         count_size(of(v), e, -1);
         e->live = false;
     }
+    memset(p->by_domain, 0, sizeof(p->by_domain));
     p->n = p->free = p->nfree = 0;
     for (unsigned mode = 0; mode < MMU_MODES; mode++) {
         if (exec[mode])
@@ -223,6 +246,7 @@ struct tlb_entry *tlb_try(struct vcpu *v, gva va, enum access acc, unsigned mode
     uint32_t *head = &p->by_page[page_bucket(page, mode)];
     e->next = *head;
     *head = (uint32_t)(e - p->e) + 1;
+    link_domain(p, e);
     count_size(m, e, +1);
     return e;
 }
@@ -330,9 +354,9 @@ void softmmu_flush_domains(struct vcpu *v, uint32_t domains)
     count(v, TLB_FLUSHES);
     for (unsigned i = 0; i < POOLS; i++) {
         struct pool *p = &of(v)->pool[i];
-        for (uint32_t n = 0; n < p->n; n++) {
-            if (p->e[n].live && bit(domains, p->e[n].domain))
-                remove_entry(v, p, &p->e[n]);
+        for (unsigned d = 0; d < 16; d++) {
+            while (bit(domains, d) && p->by_domain[d])
+                remove_entry(v, p, &p->e[p->by_domain[d] - 1]);
         }
     }
 }
@@ -375,7 +399,7 @@ const char *tlb_verify(struct vcpu *v)
     }
     for (unsigned i = 0; i < POOLS; i++) {
         struct pool *p = &m->pool[i];
-        uint32_t live = 0, in_frames = 0, stores = 0;
+        uint32_t live = 0, in_frames = 0, in_domains = 0, stores = 0;
         for (uint32_t n = 0; n < p->n; n++) {
             struct tlb_entry *e = &p->e[n];
             if (!e->live)
@@ -397,6 +421,15 @@ const char *tlb_verify(struct vcpu *v)
             for (uint32_t id = p->by_frame[b]; id; id = p->e[id - 1].fnext)
                 in_frames++;
         }
+        for (unsigned d = 0; d < 16; d++) {
+            for (uint32_t id = p->by_domain[d]; id; id = p->e[id - 1].dnext) {
+                if (!p->e[id - 1].live || p->e[id - 1].domain != d)
+                    return "a domain's list holds what it should not";
+                in_domains++;
+            }
+        }
+        if (in_domains != live)
+            return "domain lists and entries differ";
         if (in_frames != stores)
             return "frame lists and store entries differ";
         if (live + p->nfree != p->n)

@@ -25,6 +25,7 @@ struct tlb_entry {
     bool device;    /* memory type; a RAM frame may be mapped as device memory */
     uint32_t next;  /* same bucket of page, or free list; index + 1, 0 ends */
     uint32_t fnext; /* same bucket of frame, if IN_STORE */
+    uint32_t dnext, dprev; /* same domain */
     gpa pa;
     gpa canon;      /* of the frame */
     uint8_t *host;  /* of the frame; NULL: not RAM */
