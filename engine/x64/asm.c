@@ -60,6 +60,13 @@ static void put_modrm_mem(struct enc *e, int reg, struct x64_mem m)
 {
     unsigned r = ((unsigned)reg & 7) << 3;
     unsigned base = (unsigned)m.base & 7;
+
+    if (m.base < 0) { /* index only: always with a 32-bit displacement */
+        put(e, r | 4);
+        put(e, (m.scale == 8 ? 3u : m.scale == 4 ? 2u : m.scale == 2 ? 1u : 0u) << 6 | ((unsigned)m.index & 7) << 3 | 5);
+        put32(e, (uint32_t)m.disp);
+        return;
+    }
     unsigned mod = m.disp == 0 && base != 5 ? 0 : m.disp >= -128 && m.disp < 128 ? 1 : 2;
 
     if (m.index >= 0 || base == 4) {
@@ -93,7 +100,8 @@ static void enc_rr(struct enc *e, unsigned size, unsigned prefix, unsigned opcod
 static void enc_rm(struct enc *e, unsigned size, unsigned prefix, unsigned opcode, int reg, struct x64_mem m,
                    bool force)
 {
-    put_prefix_rex(e, size == 2 && !prefix ? 0x66 : prefix, size == 8, reg, m.index >= 0 ? m.index : 0, m.base, force);
+    put_prefix_rex(e, size == 2 && !prefix ? 0x66 : prefix, size == 8, reg, m.index >= 0 ? m.index : 0,
+                   m.base >= 0 ? m.base : 0, force);
     put_opcode(e, opcode);
     put_modrm_mem(e, reg, m);
 }
@@ -815,6 +823,25 @@ void asm_nop(struct x64_asm *a, unsigned bytes)
         a->insns--;
         bytes -= n;
     }
+}
+
+void asm_insert_nops(struct x64_asm *a, uint32_t at, unsigned bytes)
+{
+    uint8_t moved[64];
+    uint32_t n = a->off - at;
+
+    if (a->overflow || !bytes)
+        return;
+    CHECK(n <= sizeof moved, "%u bytes", n);
+    memcpy(moved, a->rw + at, n);
+    a->off = at;
+    asm_nop(a, bytes);
+    if (a->off + n > a->cap) {
+        a->overflow = true;
+        return;
+    }
+    memcpy(a->rw + a->off, moved, n);
+    a->off += n;
 }
 
 void asm_align(struct x64_asm *a, unsigned to)

@@ -33,7 +33,7 @@ struct x64_asm {
     uint32_t insns; /* instructions so far, for budgets */
 };
 
-/* [base + index * scale + disp]; index NO_REG: none. */
+/* [base + index * scale + disp]; one of base and index may be NO_REG. */
 struct x64_mem {
     int8_t base, index;
     uint8_t scale; /* 1 2 4 8 */
@@ -151,6 +151,7 @@ void asm_ud2(struct x64_asm *a);
  * replacement is one store. Padding goes before the instruction: asm_patch_pad() first if flags must stay fused.
  * Return the offset of the rel32. */
 unsigned asm_patch_pad(const struct x64_asm *a, uint32_t off, unsigned opcode_bytes); /* nops wanted at off */
+void asm_insert_nops(struct x64_asm *a, uint32_t at, unsigned bytes); /* what follows must not be relative or labelled */
 uint32_t asm_jmp_patch(struct x64_asm *a, struct x64_label *l);
 uint32_t asm_jcc_patch(struct x64_asm *a, enum x64_cc cc, struct x64_label *l);
 uint32_t asm_call_patch(struct x64_asm *a, struct x64_label *l);

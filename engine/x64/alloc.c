@@ -1,0 +1,532 @@
+/*
+ * alloc.c — where IR values are: guest registers, three scratch registers, spill slots
+ *
+ * Most values never need a scratch register: a get_reg is the guest register's pinned host register, and a result that
+ * a set_reg of the same guest instruction will store is computed there at once. The rest live in rax, rcx and rdx;
+ * when these are all taken the value that is used last goes to v->spill[].
+ *
+ * A1  greg_val[g] is a value of kind VAL_GREG at g, or none. Before g is written, such a value moves if it is
+ *     needed afterwards.
+ * A2  A result may be written to guest register g before its set_reg only if nothing in between can see the
+ *     difference: no fault, no exit, no label, no read or write of g, and no later use of a value that is still in g.
+ * A3  Scratch registers handed out in an op are locked until its end, unless alloc_done() releases an operand at its
+ *     last use.
+ */
+#include "engine/x64/emit.h"
+
+/* How far a set_reg is looked for. */
+#define DEF_WINDOW 24
+
+void alloc_begin(struct xlate *x)
+{
+    for (uint32_t i = 0; i < x->ir->n; i++) {
+        const struct ir_ins *in = &x->ir->ins[i];
+
+        x->val[i] = (struct value){
+            .last = in->uses ? in->last_use : 0,
+            .wide = ir_op_info[in->op].type == 'd',
+            .same = IR_NONE,
+            .base = IR_NONE,
+        };
+    }
+    alloc_label(x);
+}
+
+void alloc_label(struct xlate *x)
+{
+    for (unsigned k = 0; k < ARRAY_SIZE(x->reg_val); k++)
+        x->reg_val[k] = IR_NONE;
+    for (unsigned k = 0; k < ARRAY_SIZE(x->slot_val); k++)
+        x->slot_val[k] = IR_NONE;
+    for (unsigned k = 0; k < ARRAY_SIZE(x->greg_val); k++)
+        x->greg_val[k] = IR_NONE;
+    x->locked = 0;
+}
+
+ir_val alloc_rep(const struct xlate *x, ir_val v)
+{
+    while (x->val[v].same != IR_NONE)
+        v = x->val[v].same;
+    return v;
+}
+
+bool alloc_const(const struct xlate *x, ir_val v, uint32_t *out)
+{
+    return ir_is_const(x->ir, v, out);
+}
+
+bool alloc_needed(const struct xlate *x, ir_val v)
+{
+    return x->val[alloc_rep(x, v)].last > x->i;
+}
+
+/* The current op may still read it. */
+static bool alive(const struct xlate *x, ir_val v)
+{
+    return x->val[v].last >= x->i;
+}
+
+static unsigned bytes_of(const struct xlate *x, ir_val v)
+{
+    return x->val[v].wide ? 8 : 4;
+}
+
+static struct x64_mem slot_mem(unsigned slot)
+{
+    return vmem(offsetof(struct vcpu, spill) + 8 * slot);
+}
+
+static unsigned find_slot(struct xlate *x, uint32_t avoid)
+{
+    for (unsigned k = 0; k < SPILL_SLOTS; k++)
+        if (x->slot_val[k] == IR_NONE && !(avoid & BIT(k)))
+            return k;
+    CHECK(false, "more than %zu values are live at pc %#x", SPILL_SLOTS + 3, x->pc);
+}
+
+static void bind(struct xlate *x, ir_val v, int reg)
+{
+    x->val[v].kind = VAL_REG;
+    x->val[v].at = (int8_t)reg;
+    x->reg_val[reg] = v;
+}
+
+/* The register becomes free; its value, if alive, goes to a slot. */
+static void spill(struct xlate *x, int reg)
+{
+    ir_val v = x->reg_val[reg];
+
+    x->reg_val[reg] = IR_NONE;
+    if (v == IR_NONE || !alive(x, v))
+        return;
+    unsigned slot = find_slot(x, 0);
+    asm_store(&x->a, bytes_of(x, v), slot_mem(slot), reg);
+    x->slot_val[slot] = v;
+    x->val[v].kind = VAL_SPILL;
+    x->val[v].at = (int8_t)slot;
+}
+
+static bool is_free(const struct xlate *x, int reg)
+{
+    return x->reg_val[reg] == IR_NONE && !(x->locked & BIT(reg));
+}
+
+int alloc_temp(struct xlate *x, int prefer)
+{
+    static const int8_t order[] = {RAX, RDX, RCX};
+    int best = NO_REG;
+
+    if (prefer >= 0 && is_scratch(prefer) && is_free(x, prefer))
+        best = prefer;
+    for (unsigned k = 0; best < 0 && k < ARRAY_SIZE(order); k++)
+        if (is_free(x, order[k]))
+            best = order[k];
+    if (best < 0) {
+        for (int r = RAX; r <= RDX; r++) {
+            if (x->locked & BIT(r))
+                continue;
+            if (best < 0 || x->val[x->reg_val[r]].last > x->val[x->reg_val[best]].last)
+                best = r;
+        }
+        CHECK(best >= 0, "no scratch register left for %s at pc %#x", ir_op_info[x->in->op].name, x->pc);
+        spill(x, best);
+    }
+    x->locked |= BIT(best);
+    return best;
+}
+
+void alloc_take(struct xlate *x, int reg)
+{
+    CHECK(!(x->locked & BIT(reg)), "scratch register %d taken twice by %s", reg, ir_op_info[x->in->op].name);
+    x->locked |= BIT(reg);
+    ir_val v = x->reg_val[reg];
+    if (v == IR_NONE)
+        return;
+    if (alive(x, v)) {
+        for (int r = RAX; r <= RDX; r++) {
+            if (!is_free(x, r))
+                continue;
+            asm_mov_rr(&x->a, bytes_of(x, v), r, reg);
+            bind(x, v, r);
+            x->reg_val[reg] = IR_NONE;
+            return;
+        }
+    }
+    spill(x, reg);
+}
+
+void alloc_unlock(struct xlate *x, int reg)
+{
+    if (is_scratch(reg))
+        x->locked &= ~BIT(reg);
+}
+
+/* -- Small emitters ---------------------------------------------------------------------------------------------- */
+
+void emit_mov(struct xlate *x, int dst, int src)
+{
+    if (dst != src)
+        asm_mov_rr(&x->a, 4, dst, src);
+}
+
+void emit_const(struct xlate *x, int dst, uint32_t imm)
+{
+    if (imm == 0 && !x->flags.host && !x->hold)
+        asm_alu_rr(&x->a, ALU_XOR, 4, dst, dst);
+    else
+        asm_mov_ri(&x->a, dst, imm);
+}
+
+void emit_mov_opnd(struct xlate *x, int dst, struct opnd o)
+{
+    switch (o.kind) {
+    case OPND_REG: emit_mov(x, dst, o.reg); break;
+    case OPND_IMM: emit_const(x, dst, o.imm); break;
+    case OPND_MEM: asm_load(&x->a, 4, dst, o.mem); break;
+    }
+}
+
+void emit_alu(struct xlate *x, enum x64_alu op, int dst, struct opnd o)
+{
+    switch (o.kind) {
+    case OPND_REG: asm_alu_rr(&x->a, op, 4, dst, o.reg); break;
+    case OPND_IMM: asm_alu_ri(&x->a, op, 4, dst, o.imm); break;
+    case OPND_MEM: asm_alu_rm(&x->a, op, 4, dst, o.mem); break;
+    }
+}
+
+/* -- Operands ------------------------------------------------------------------------------------------------------ */
+
+int alloc_reg_in(struct xlate *x, ir_val v, int prefer)
+{
+    v = alloc_rep(x, v);
+    struct value *val = &x->val[v];
+    int r;
+
+    switch (val->kind) {
+    case VAL_CONST:
+        r = alloc_temp(x, prefer);
+        emit_const(x, r, val->imm);
+        return r;
+    case VAL_GREG:
+        if (host_of((unsigned)val->at) >= 0)
+            return host_of((unsigned)val->at);
+        r = alloc_temp(x, prefer);
+        asm_load(&x->a, 4, r, greg_mem((unsigned)val->at));
+        x->greg_val[val->at] = IR_NONE;
+        bind(x, v, r);
+        return r;
+    case VAL_REG:
+        x->locked |= BIT(val->at);
+        return val->at;
+    case VAL_SPILL: {
+        int slot = val->at;
+
+        r = alloc_temp(x, prefer);
+        asm_load(&x->a, bytes_of(x, v), r, slot_mem((unsigned)slot));
+        x->slot_val[slot] = IR_NONE;
+        bind(x, v, r);
+        return r;
+    }
+    case VAL_SHL: {
+        int base = alloc_reg(x, val->base);
+
+        r = alloc_temp(x, prefer);
+        if (val->n == 1)
+            asm_lea(&x->a, 4, r, mem_bi(base, base, 1, 0));
+        else
+            asm_lea(&x->a, 4, r, mem_bi(NO_REG, base, 1u << val->n, 0));
+        alloc_unlock(x, base);
+        bind(x, v, r);
+        return r;
+    }
+    default: CHECK(false, "value %u of %s has no place", v, ir_op_info[x->ir->ins[v].op].name);
+    }
+}
+
+int alloc_reg(struct xlate *x, ir_val v)
+{
+    return alloc_reg_in(x, v, NO_REG);
+}
+
+struct opnd alloc_opnd(struct xlate *x, ir_val v)
+{
+    v = alloc_rep(x, v);
+    const struct value *val = &x->val[v];
+
+    if (val->kind == VAL_CONST)
+        return (struct opnd){.kind = OPND_IMM, .imm = val->imm};
+    if (val->kind == VAL_GREG && host_of((unsigned)val->at) < 0)
+        return (struct opnd){.kind = OPND_MEM, .mem = greg_mem((unsigned)val->at)};
+    if (val->kind == VAL_SPILL)
+        return (struct opnd){.kind = OPND_MEM, .mem = slot_mem((unsigned)val->at)};
+    return (struct opnd){.kind = OPND_REG, .reg = alloc_reg(x, v)};
+}
+
+int alloc_copy(struct xlate *x, ir_val v, int prefer)
+{
+    v = alloc_rep(x, v);
+    struct value *val = &x->val[v];
+
+    if (!alloc_needed(x, v) && val->kind != VAL_GREG && val->kind != VAL_CONST) {
+        int r = alloc_reg_in(x, v, prefer);
+
+        if (x->reg_val[r] == v)
+            x->reg_val[r] = IR_NONE; /* stays locked; the value ends here */
+        val->kind = VAL_NONE;
+        return r;
+    }
+    uint32_t locked = x->locked;
+    struct opnd o = alloc_opnd(x, v);
+    int r = alloc_temp(x, prefer);
+    x->locked = locked | BIT(r); /* the original need not stay where it is */
+    if (o.kind == OPND_MEM)
+        asm_load(&x->a, bytes_of(x, v), r, o.mem);
+    else if (o.kind == OPND_REG)
+        asm_mov_rr(&x->a, bytes_of(x, v), r, o.reg);
+    else
+        emit_const(x, r, o.imm);
+    return r;
+}
+
+void alloc_done(struct xlate *x, ir_val v)
+{
+    v = alloc_rep(x, v);
+    struct value *val = &x->val[v];
+
+    if (alloc_needed(x, v))
+        return;
+    if (val->kind == VAL_REG) {
+        x->reg_val[val->at] = IR_NONE;
+        x->locked &= ~BIT(val->at);
+        val->kind = VAL_NONE;
+    }
+}
+
+/* -- Results --------------------------------------------------------------------------------------------------------- */
+
+/* A2 */
+static int def_target(const struct xlate *x)
+{
+    uint32_t read = 0, written = 0;
+    uint32_t end = x->i + DEF_WINDOW < x->ir->n ? x->i + DEF_WINDOW : x->ir->n;
+
+    if (!x->in->uses)
+        return -1;
+    for (uint32_t k = x->i + 1; k < end; k++) {
+        const struct ir_ins *in = &x->ir->ins[k];
+
+        switch (in->op) {
+        case IR_NOP: break;
+        case IR_GET_REG: read |= BIT(in->imm); break;
+        case IR_SET_REG:
+            if (in->a == x->i) {
+                unsigned g = in->imm;
+
+                if (host_of(g) < 0 || ((read | written) & BIT(g)))
+                    return -1;
+                if (x->greg_val[g] != IR_NONE && alloc_needed(x, x->greg_val[g]))
+                    return -1;
+                return (int)g;
+            }
+            written |= BIT(in->imm);
+            break;
+        case IR_INSN:
+        case IR_LABEL:
+        case IR_BR:
+        case IR_BRCOND:
+        case IR_BRZ:
+        case IR_BRNZ:
+        case IR_EXIT_IF:
+        case IR_EXIT_IFZ:
+        case IR_EXIT_IFNZ:
+        case IR_CALL:
+        case IR_CALL64: return -1;
+        default:
+            if (ir_op_info[in->op].f || ir_op_info[in->op].e)
+                return -1;
+        }
+    }
+    return -1;
+}
+
+void alloc_begin_op(struct xlate *x)
+{
+    x->def_greg = ir_op_info[x->in->op].type == 'w' ? def_target(x) : -1;
+    if (x->def_greg >= 0 && !ir_op_info[x->in->op].f)
+        flags_greg_save(x, (unsigned)x->def_greg, (ir_val)x->i, false);
+}
+
+int alloc_def(struct xlate *x, int prefer)
+{
+    struct value *val = &x->val[x->i];
+
+    if (x->def_greg >= 0) {
+        flags_greg_drop(x, (unsigned)x->def_greg, (ir_val)x->i);
+        val->kind = VAL_GREG;
+        val->at = (int8_t)x->def_greg;
+        x->greg_val[x->def_greg] = (ir_val)x->i;
+        return host_of((unsigned)x->def_greg);
+    }
+    int r = alloc_temp(x, prefer);
+    if (x->in->uses)
+        bind(x, (ir_val)x->i, r);
+    return r;
+}
+
+void alloc_def_in(struct xlate *x, int reg)
+{
+    if (x->def_greg >= 0)
+        emit_mov(x, alloc_def(x, NO_REG), reg);
+    else if (x->in->uses)
+        bind(x, (ir_val)x->i, reg);
+}
+
+void alloc_def_const(struct xlate *x, uint32_t imm)
+{
+    x->val[x->i].kind = VAL_CONST;
+    x->val[x->i].imm = imm;
+}
+
+void alloc_def_same(struct xlate *x, ir_val v)
+{
+    v = alloc_rep(x, v);
+    x->val[x->i].same = v;
+    if (x->val[v].last < x->val[x->i].last)
+        x->val[v].last = x->val[x->i].last;
+    if (x->val[v].kind == VAL_SHL && x->val[x->val[v].base].last < x->val[v].last)
+        x->val[x->val[v].base].last = x->val[v].last;
+}
+
+/* -- Guest registers ------------------------------------------------------------------------------------------------- */
+
+void alloc_get_reg(struct xlate *x, unsigned g)
+{
+    struct value *val = &x->val[x->i];
+
+    if (x->greg_val[g] != IR_NONE) {
+        alloc_def_same(x, x->greg_val[g]);
+        return;
+    }
+    val->kind = VAL_GREG;
+    val->at = (int8_t)g;
+    x->greg_val[g] = (ir_val)x->i;
+}
+
+void alloc_greg_written(struct xlate *x, unsigned g)
+{
+    ir_val v = x->greg_val[g];
+
+    x->greg_val[g] = IR_NONE;
+    if (v == IR_NONE || !alloc_needed(x, v))
+        return;
+    int r = alloc_temp(x, NO_REG);
+    if (host_of(g) >= 0)
+        asm_mov_rr(&x->a, 4, r, host_of(g));
+    else
+        asm_load(&x->a, 4, r, greg_mem(g));
+    bind(x, v, r);
+    alloc_unlock(x, r);
+}
+
+void alloc_set_reg(struct xlate *x, unsigned g, ir_val v)
+{
+    v = alloc_rep(x, v);
+    struct value *val = &x->val[v];
+
+    if (val->kind == VAL_GREG && (unsigned)val->at == g)
+        return;
+    flags_greg_save(x, g, v, false);
+    struct opnd o = alloc_opnd(x, v);
+    if (host_of(g) < 0 && o.kind == OPND_MEM)
+        o = (struct opnd){.kind = OPND_REG, .reg = alloc_reg(x, v)};
+    alloc_greg_written(x, g);
+    flags_greg_drop(x, g, v);
+    if (host_of(g) < 0) {
+        if (o.kind == OPND_IMM)
+            asm_store_i(&x->a, 4, greg_mem(g), o.imm);
+        else
+            asm_store(&x->a, 4, greg_mem(g), o.reg);
+        return;
+    }
+    emit_mov_opnd(x, host_of(g), o);
+    /* From here on the guest register is the better place. */
+    if (val->kind == VAL_REG || val->kind == VAL_SPILL) {
+        if (val->kind == VAL_REG)
+            x->reg_val[val->at] = IR_NONE;
+        else
+            x->slot_val[val->at] = IR_NONE;
+        val->kind = VAL_GREG;
+        val->at = (int8_t)g;
+        x->greg_val[g] = v;
+    }
+}
+
+/* -- Around calls ---------------------------------------------------------------------------------------------------- */
+
+void alloc_spill_all(struct xlate *x, bool regs)
+{
+    for (int r = RAX; r <= RDX; r++) {
+        ir_val v = x->reg_val[r];
+
+        if (v != IR_NONE && alloc_needed(x, v))
+            spill(x, r);
+    }
+    if (!regs)
+        return;
+    for (unsigned g = 0; g < ARRAY_SIZE(x->greg_val); g++) {
+        ir_val v = x->greg_val[g];
+
+        x->greg_val[g] = IR_NONE;
+        if (v == IR_NONE || !alloc_needed(x, v))
+            continue;
+        int r = host_of(g);
+        if (r < 0) {
+            r = alloc_temp(x, NO_REG);
+            asm_load(&x->a, 4, r, greg_mem(g));
+            alloc_unlock(x, r);
+        }
+        unsigned slot = find_slot(x, 0);
+        asm_store(&x->a, 4, slot_mem(slot), r);
+        x->slot_val[slot] = v;
+        x->val[v].kind = VAL_SPILL;
+        x->val[v].at = (int8_t)slot;
+    }
+}
+
+void alloc_spill_value(struct xlate *x, ir_val v)
+{
+    v = alloc_rep(x, v);
+    if (x->val[v].kind == VAL_SHL)
+        alloc_unlock(x, alloc_reg(x, v));
+    if (x->val[v].kind == VAL_REG)
+        spill(x, x->val[v].at);
+}
+
+void alloc_snapshot(struct xlate *x, struct cold *c, int except)
+{
+    uint32_t used = 0;
+
+    c->preserve = 0;
+    for (int r = RAX; r <= RDX; r++) {
+        c->slot[r] = -1;
+        if (r == except || x->reg_val[r] == IR_NONE || !alloc_needed(x, x->reg_val[r]))
+            continue;
+        unsigned slot = find_slot(x, used);
+        used |= BIT(slot);
+        c->slot[r] = (int8_t)slot;
+        c->preserve |= (uint8_t)BIT(r);
+    }
+}
+
+void alloc_end_op(struct xlate *x)
+{
+    x->locked = 0;
+    x->hold = false;
+    for (int r = RAX; r <= RDX; r++)
+        if (x->reg_val[r] != IR_NONE && !alloc_needed(x, x->reg_val[r]))
+            x->reg_val[r] = IR_NONE;
+    for (unsigned k = 0; k < SPILL_SLOTS; k++)
+        if (x->slot_val[k] != IR_NONE && !alloc_needed(x, x->slot_val[k]))
+            x->slot_val[k] = IR_NONE;
+}

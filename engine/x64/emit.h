@@ -1,0 +1,251 @@
+/*
+ * emit.h — the state of one translation, shared by the files of the backend
+ *
+ * One forward walk over the IR. alloc.c knows where values are, flags.c where guest flags are, lower_*.c turn ops
+ * into code, flow.c and cold.c what leaves the straight line. Code that is rarely run is described by a
+ * struct cold when its place in the hot code is passed, and emitted after the hot code.
+ */
+#ifndef ENGINE_X64_EMIT_H
+#define ENGINE_X64_EMIT_H
+
+#include "engine/ir/ir.h"
+#include "engine/x64/abi.h"
+#include "engine/x64/asm.h"
+#include "engine/x64/stubs.h"
+#include "engine/x64/x64.h"
+
+/* -- Values -------------------------------------------------------------------------------------------------------- */
+
+enum value_kind {
+    VAL_NONE,
+    VAL_CONST,
+    VAL_GREG,  /* equal to guest register `at`, which has not been written since */
+    VAL_REG,   /* in scratch register `at` */
+    VAL_SPILL, /* in v->spill[at] */
+    VAL_SHL,   /* base << n, not computed yet: becomes part of an address */
+};
+
+struct value {
+    uint8_t kind;
+    int8_t at;
+    uint8_t n;
+    bool wide;     /* 64 bits */
+    uint16_t last; /* index of the last user */
+    ir_val same;   /* another value that this one is equal to, or IR_NONE */
+    ir_val base;   /* VAL_SHL */
+    uint32_t imm;  /* VAL_CONST */
+};
+
+/* An operand as an instruction can take it. */
+struct opnd {
+    enum { OPND_REG, OPND_IMM, OPND_MEM } kind;
+    int reg;
+    uint32_t imm;
+    struct x64_mem mem;
+};
+
+/* -- Flags ------------------------------------------------------------------------------------------------------------ */
+
+/* How to make flags again: do the operation again on operands that have not changed. Operands are guest
+ * registers; a, b may be the constant imm. */
+enum { RG_NONE = -1, RG_IMM = 15 };
+enum recipe_op { RE_NONE, RE_ADD, RE_SUB, RE_AND, RE_XOR, RE_SHL, RE_SHR, RE_SAR, RE_BIT };
+struct recipe {
+    uint8_t mask;    /* flags it is responsible for */
+    uint8_t op;      /* shifts: by imm; RE_BIT: C is bit imm of a, N and Z are d's */
+    int8_t a, b, d;  /* d: the result */
+    ir_val val;      /* the op's value: when a set_reg stores it, d is known */
+    uint32_t imm;
+};
+
+struct flags {
+    uint8_t mem;     /* whose byte in struct vcpu is right */
+    uint8_t host;    /* in EFLAGS */
+    bool carry_inv;  /* CF is !C, as after a subtraction */
+    uint16_t serial; /* which setting of EFLAGS */
+    struct recipe recipe[4];
+};
+
+/* -- Cold code --------------------------------------------------------------------------------------------------------- */
+
+enum cold_kind {
+    COLD_LOAD, COLD_STORE, COLD_LDM, COLD_STM, COLD_EXCL, /* slow paths */
+    COLD_EXIT,     /* a static exit's unlinked stub, with flags to save before it if `save` */
+    COLD_RAS,      /* shadow stack too deep */
+    COLD_INDIRECT, /* jump cache miss */
+    COLD_RETURN,   /* shadow stack mispredicts */
+    COLD_CALL_INDIRECT,
+};
+
+struct cold {
+    uint8_t kind;
+    bool probe_again;        /* an unaligned access within the page may go back to the probe */
+    uint8_t size;            /* bytes; LDM, STM: words */
+    uint8_t preserve;        /* scratch registers with values needed afterwards */
+    int8_t slot[3];          /* where they are saved */
+    int8_t addr, dst, tmp;
+    bool has_data, wide;
+    struct opnd data;        /* value to be stored */
+    int8_t exit;             /* COLD_EXIT: index of the exit, -1: not chainable */
+    uint8_t save;            /* COLD_EXIT: flags to be stored */
+    uint8_t op;              /* enum ir_op */
+    uint32_t mem, imm, mask; /* MEM_*; exit target, STM's last word; LDM, STM registers */
+    uint32_t pc, it;
+    struct flags flags;
+    struct x64_label entry, unaligned, back, probe;
+};
+
+struct label {
+    uint16_t at;    /* index of its LABEL */
+    uint16_t jumps; /* to it */
+    bool seen;
+    struct flags flags;
+    struct x64_label l;
+};
+
+struct xlate {
+    struct x64_asm a;
+    const struct ir_block *ir;
+    const struct x64_request *req;
+    struct x64_code *out;
+    unsigned mode; /* MMU_USER or MMU_PRIV */
+
+    uint32_t i; /* current instruction */
+    const struct ir_ins *in;
+    uint32_t pc, it; /* of the guest instruction */
+    bool it_dirty;   /* v->it is not 0 at this point */
+    uint8_t need;    /* flags that must survive the current op, or that it reads */
+
+    struct value val[IR_MAX_INS];
+    ir_val reg_val[3]; /* what rax rcx rdx hold, or IR_NONE */
+    ir_val slot_val[8];
+    ir_val greg_val[15]; /* the value known to be equal to a guest register */
+    uint32_t locked;     /* scratch registers of the current op */
+    bool hold;           /* EFLAGS are in use by the current op: constants by mov, not xor */
+    int def_greg;        /* guest register that the current op's result goes to directly, or -1 */
+
+    struct flags flags;
+    uint16_t flags_serial;
+    bool pad_jcc; /* the next flag-setting instruction is followed by a patched jcc */
+
+    unsigned exit_no, exit_extra; /* next static exit; next of the exits that calls return to */
+    struct label label[IR_MAX_LABELS];
+    unsigned ncold;
+    struct cold *cold;
+    bool dead_end; /* the previous op ended the path */
+};
+
+/* -- alloc.c ------------------------------------------------------------------------------------------------------------- */
+
+void alloc_begin(struct xlate *x);
+ir_val alloc_rep(const struct xlate *x, ir_val v); /* the value that stands for v */
+bool alloc_const(const struct xlate *x, ir_val v, uint32_t *out);
+bool alloc_needed(const struct xlate *x, ir_val v); /* after the current op */
+
+/* A scratch register for the current op, prefer if possible; NO_REG: any. Spills if need be. */
+int alloc_temp(struct xlate *x, int prefer);
+/* This very scratch register: its value moves away. */
+void alloc_take(struct xlate *x, int reg);
+void alloc_unlock(struct xlate *x, int reg);
+
+/* Operands. The scratch registers used are locked until the op ends or alloc_done() gives them up. */
+int alloc_reg(struct xlate *x, ir_val v);               /* in some register; do not write to it */
+int alloc_reg_in(struct xlate *x, ir_val v, int prefer); /* the same; loads go there */
+struct opnd alloc_opnd(struct xlate *x, ir_val v);      /* register, constant or memory */
+int alloc_copy(struct xlate *x, ir_val v, int prefer);  /* a scratch register with v that may be overwritten */
+void alloc_done(struct xlate *x, ir_val v); /* operand read: if this was its last use its register is free */
+
+/* The result. alloc_begin_op() has chosen x->def_greg and made sure that flags which depend on its old value are
+ * safe (ops that may fault do that themselves, flags_greg_save). alloc_def gives the host register: that guest
+ * register's, or a scratch register, perhaps that of an operand given up before. */
+void alloc_begin_op(struct xlate *x);
+int alloc_def(struct xlate *x, int prefer);
+void alloc_def_in(struct xlate *x, int reg); /* the result is already in this scratch register of the op */
+void alloc_def_const(struct xlate *x, uint32_t imm);
+void alloc_def_same(struct xlate *x, ir_val v);
+
+void alloc_get_reg(struct xlate *x, unsigned g);
+void alloc_set_reg(struct xlate *x, unsigned g, ir_val v);
+/* Guest register g is about to be written by other means: a value equal to it that is still needed moves. */
+void alloc_greg_written(struct xlate *x, unsigned g);
+/* Everything in scratch registers to memory (a call follows); regs too: also what is only in guest registers. */
+void alloc_spill_all(struct xlate *x, bool regs);
+void alloc_spill_value(struct xlate *x, ir_val v); /* out of its scratch register, if in one */
+void alloc_end_op(struct xlate *x);
+void alloc_label(struct xlate *x);
+/* For cold code: which scratch registers hold values needed later, and where they may be saved. */
+void alloc_snapshot(struct xlate *x, struct cold *c, int except);
+
+void emit_mov(struct xlate *x, int dst, int src);         /* 32 bits; nothing if equal */
+void emit_mov_opnd(struct xlate *x, int dst, struct opnd o);
+void emit_const(struct xlate *x, int dst, uint32_t imm);  /* flags survive */
+void emit_alu(struct xlate *x, enum x64_alu op, int dst, struct opnd o);
+
+/* -- flags.c --------------------------------------------------------------------------------------------------------------- */
+
+void flags_begin(struct xlate *x);
+void flags_op(struct xlate *x); /* a new op: what it and its successors need */
+/* The next instruction destroys EFLAGS. */
+void flags_clobber(struct xlate *x);
+/* These flags to memory. EFLAGS may be used for it. */
+void flags_save(struct xlate *x, uint8_t mask);
+/* All four recoverable without EFLAGS: a fault may happen. */
+void flags_before_fault(struct xlate *x);
+/* Guest register g is about to get a new value: flags that are made again from the old one move to EFLAGS, or to
+ * memory. flags_greg_drop is the book-keeping when it has happened. */
+void flags_greg_save(struct xlate *x, unsigned g, ir_val incoming, bool to_memory);
+void flags_gregs_save(struct xlate *x, uint32_t gregs); /* several at once, to memory */
+void flags_greg_drop(struct xlate *x, unsigned g, ir_val incoming);
+/* An op has set flags s: host of them are in EFLAGS; r says how to make them again (may be NULL). */
+void flags_set(struct xlate *x, uint8_t s, uint8_t host, bool carry_inv, const struct recipe *r);
+void flags_set_lazy(struct xlate *x, uint8_t s, const struct recipe *r); /* by recipe only: nothing was emitted */
+void flags_set_mem(struct xlate *x, uint8_t s); /* their bytes are right */
+void flags_reads_done(struct xlate *x); /* the op has what it reads; from here on only what comes later counts */
+bool flags_precious(const struct xlate *x); /* would flags_clobber() have to save something? */
+/* EFLAGS such that the condition code returned is true when cond is. */
+enum x64_cc flags_cond(struct xlate *x, enum ir_cond cond);
+/* CF = C, or !C. */
+void flags_carry(struct xlate *x, bool inverted);
+bool flags_in_host(const struct xlate *x, uint8_t mask);
+uint8_t flags_recoverable(const struct xlate *x); /* by recipes */
+/* In cold code: store the bytes of mask, as far as they are not right yet. tmp may be overwritten. */
+void flags_save_cold(struct xlate *x, const struct flags *f, uint8_t mask, int tmp);
+/* Joins. Before the condition of a jump is made; when EFLAGS are as they will be at the jump; at the label. */
+void flags_before_jump(struct xlate *x, struct label *l, bool cond);
+void flags_at_jump(struct xlate *x, struct label *l, bool cond);
+void flags_at_label(struct xlate *x, struct label *l);
+/* A recipe of the current op; call it after alloc_def. b may be IR_NONE. */
+struct recipe flags_recipe(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b, uint32_t imm);
+uint8_t flags_derivable(const struct recipe *r); /* what a recipe can make */
+struct x64_mem flag_mem(unsigned flag);
+
+/* -- lower_*.c ----------------------------------------------------------------------------------------------------------------- */
+
+void lower_alu(struct xlate *x);
+void lower_shift(struct xlate *x);
+void lower_state(struct xlate *x);
+void lower_mem(struct xlate *x);
+void lower_excl(struct xlate *x);
+void lower_call(struct xlate *x);
+void lower_flow(struct xlate *x);
+
+struct cold *cold_new(struct xlate *x, enum cold_kind kind);
+/* Everything that translated code leaves to C must know: pc, ITSTATE. */
+void emit_where(struct xlate *x, uint32_t pc, uint32_t it);
+void emit_thunk_call(struct xlate *x, const void *thunk);
+void emit_thunk_jmp(struct xlate *x, const void *thunk);
+/* Check the alignment of addr and probe the flat table: `page` becomes host minus guest address of its page. Afterwards
+ * EFLAGS are destroyed; c has been told. */
+void emit_probe(struct xlate *x, struct cold *c, int addr, int page, bool store);
+
+/* Cold code by kind: cold.c around lower_mem.c, lower_excl.c, lower_flow.c. */
+void cold_emit_all(struct xlate *x);
+void cold_mem(struct xlate *x, struct cold *c);
+void cold_excl(struct xlate *x, struct cold *c);
+void cold_flow(struct xlate *x, struct cold *c);
+/* Slow paths: from c->entry until the thunk's arguments are in rcx and rdx and the state is complete but for
+ * the pinned registers; then, with the result in rax, back to the hot code. */
+void cold_enter(struct xlate *x, struct cold *c);
+void cold_leave(struct xlate *x, struct cold *c, bool result);
+
+#endif

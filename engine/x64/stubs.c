@@ -1,0 +1,239 @@
+/*
+ * stubs.c — the code behind stubs.h
+ *
+ * Registers go to v->r[] before C runs, for a slow path may leave by longjmp and the state must then be in v. On the way
+ * back only the registers that C does not preserve are loaded again, unless the helper writes guest registers.
+ * Guest r8..r11 are always in v.
+ */
+#include "engine/x64/stubs.h"
+
+#include "engine/x64/abi.h"
+
+struct x64_stubs x64_stubs;
+
+enum which { CALLER_SAVED, ALL };
+
+static void save_regs(struct x64_asm *a, enum which which)
+{
+    for (unsigned g = 0; g < 15; g++)
+        if (host_of(g) >= 0 && (which == ALL || !callee_saved(host_of(g))))
+            asm_store(a, 4, greg_mem(g), host_of(g));
+}
+
+static void load_regs(struct x64_asm *a, enum which which)
+{
+    for (unsigned g = 0; g < 15; g++)
+        if (host_of(g) >= 0 && (which == ALL || !callee_saved(host_of(g))))
+            asm_load(a, 4, host_of(g), greg_mem(g));
+}
+
+static const void *begin(struct x64_asm *a)
+{
+    asm_align(a, 16);
+    return a->rx + a->off;
+}
+
+static void arg_vcpu(struct x64_asm *a)
+{
+    asm_lea(a, 8, RDI, mem_b(HOST_VCPU, -VCPU_BIAS));
+}
+
+static void call_c(struct x64_asm *a, uintptr_t fn)
+{
+    asm_mov_ri64(a, RAX, fn);
+    asm_call_r(a, RAX);
+}
+
+/* -- Enter and leave ------------------------------------------------------------------------------------------------- */
+
+static const int8_t saved[] = {RBX, RBP, R12, R13, R14, R15};
+
+static const void *build_enter(struct x64_asm *a, const void *sentinel)
+{
+    const void *at = begin(a);
+
+    for (unsigned k = 0; k < ARRAY_SIZE(saved); k++)
+        asm_push(a, saved[k]);
+    asm_lea(a, 8, HOST_VCPU, mem_b(RDI, VCPU_BIAS));
+    asm_mov_ri64(a, RAX, (uintptr_t)sentinel);
+    asm_push_i(a, RAS_SENTINEL);
+    asm_push(a, RAX);
+    asm_store(a, 8, VFIELD(host_rsp), RSP);
+    asm_lea(a, 8, RAX, mem_b(RSP, -RAS_BYTES));
+    asm_store(a, 8, VFIELD(ras_limit), RAX);
+    asm_mov_rr(a, 8, RAX, RSI);
+    load_regs(a, ALL);
+    asm_jmp_r(a, RAX);
+    return at;
+}
+
+static void emit_leave(struct x64_asm *a)
+{
+    save_regs(a, ALL);
+    asm_load(a, 8, RSP, VFIELD(host_rsp));
+    asm_alu_ri(a, ALU_ADD, 8, RSP, 16);
+    for (unsigned k = ARRAY_SIZE(saved); k-- > 0;)
+        asm_pop(a, saved[k]);
+    asm_ret(a);
+}
+
+/* -- Thunks ---------------------------------------------------------------------------------------------------------- */
+
+/* ecx: address, rdx: value if `value`, eax: third argument. */
+static const void *build_slow(struct x64_asm *a, uintptr_t fn, bool value)
+{
+    const void *at = begin(a);
+
+    save_regs(a, ALL);
+    asm_mov_rr(a, 4, RSI, RCX);
+    asm_mov_rr(a, 4, value ? RCX : RDX, RAX);
+    arg_vcpu(a);
+    call_c(a, fn);
+    load_regs(a, CALLER_SAVED);
+    asm_ret(a);
+    return at;
+}
+
+static const void *build_excl(struct x64_asm *a, bool store)
+{
+    const void *at = begin(a);
+
+    save_regs(a, ALL);
+    asm_mov_rr(a, 4, RSI, RCX);
+    if (store)
+        asm_load(a, 4, RCX, VFIELD(mbuf));
+    arg_vcpu(a);
+    asm_call_r(a, RAX);
+    load_regs(a, CALLER_SAVED);
+    asm_ret(a);
+    return at;
+}
+
+static const void *build_clear(struct x64_asm *a)
+{
+    const void *at = begin(a);
+
+    save_regs(a, CALLER_SAVED);
+    arg_vcpu(a);
+    asm_call_r(a, RAX);
+    load_regs(a, CALLER_SAVED);
+    asm_ret(a);
+    return at;
+}
+
+static const void *build_helper(struct x64_asm *a, uintptr_t fn, const struct ir_helper_info *h)
+{
+    const void *at = begin(a);
+
+    save_regs(a, h->reads_regs || h->writes_regs || h->leaves ? ALL : CALLER_SAVED);
+    if (h->nargs)
+        asm_mov_rr(a, 4, RSI, RAX);
+    arg_vcpu(a);
+    call_c(a, fn);
+    load_regs(a, h->writes_regs ? ALL : CALLER_SAVED);
+    asm_ret(a);
+    return at;
+}
+
+/* -- Jump cache --------------------------------------------------------------------------------------------------------- */
+
+/* eax: target. Jumped to from a block: rsp is 8 mod 16. */
+static const void *build_jc_miss(struct x64_asm *a, uintptr_t fn)
+{
+    struct x64_label not_found = X64_LABEL_INIT;
+    const void *at = begin(a);
+
+    asm_store(a, 4, greg_mem(15), RAX);
+    save_regs(a, ALL);
+    asm_mov_rr(a, 4, RSI, RAX);
+    arg_vcpu(a);
+    asm_alu_ri(a, ALU_SUB, 8, RSP, 8);
+    call_c(a, fn);
+    asm_alu_ri(a, ALU_ADD, 8, RSP, 8);
+    load_regs(a, CALLER_SAVED);
+    asm_test_rr(a, 8, RAX, RAX);
+    asm_jcc(a, CC_E, &not_found);
+    asm_jmp_r(a, RAX);
+    asm_bind(a, &not_found);
+    emit_leave(a); /* with rax = NULL */
+    return at;
+}
+
+/* Called from a block with a frame's key pushed. */
+static const void *build_call_miss(struct x64_asm *a, uintptr_t fn)
+{
+    const void *at = begin(a);
+
+    asm_store(a, 4, greg_mem(15), RAX);
+    save_regs(a, ALL);
+    asm_mov_rr(a, 4, RSI, RAX);
+    arg_vcpu(a);
+    asm_alu_ri(a, ALU_SUB, 8, RSP, 8);
+    call_c(a, fn);
+    asm_alu_ri(a, ALU_ADD, 8, RSP, 8);
+    load_regs(a, CALLER_SAVED);
+    asm_ret(a);
+    return at;
+}
+
+static const void *build_return_miss(struct x64_asm *a, unsigned mode, const void *jc_miss)
+{
+    const void *at = begin(a);
+    struct x64_mem e = vmem(offsetof(struct vcpu, jc) + mode * sizeof(struct jc_entry) * JC_ENTRIES);
+
+    e = mem_bi(e.base, RCX, 8, e.disp);
+    asm_load(a, 8, RSP, VFIELD(host_rsp));
+    asm_mov_rr(a, 4, RCX, RAX);
+    asm_alu_ri(a, ALU_AND, 4, RCX, (JC_ENTRIES - 1) << 1);
+    asm_alu_mr(a, ALU_CMP, 4, e, RAX);
+    if (!asm_jcc_abs(a, CC_NE, jc_miss))
+        CHECK(false, "stub out of reach");
+    e.disp += (int32_t)offsetof(struct jc_entry, host);
+    asm_jmp_m(a, e);
+    return at;
+}
+
+/* -- All ------------------------------------------------------------------------------------------------------------------ */
+
+bool x64_stubs_build(struct code_span span, const struct x64_calls *calls, size_t *used)
+{
+    struct x64_asm a;
+    struct x64_stubs *s = &x64_stubs;
+
+    asm_init(&a, span.rw, span.rx, span.bytes);
+    s->leave = begin(&a);
+    emit_leave(&a);
+    for (unsigned mode = 0; mode < MMU_MODES; mode++) {
+        s->jc_miss[mode] = build_jc_miss(&a, (uintptr_t)calls->jump_cache_miss);
+        s->return_miss[mode] = build_return_miss(&a, mode, s->jc_miss[mode]);
+    }
+    s->call_miss = build_call_miss(&a, (uintptr_t)calls->jump_cache_miss);
+
+    /* A return to the sentinel's key, which no guest makes in good faith: look it up like any other target. */
+    const void *sentinel = begin(&a);
+    asm_mov_ri(&a, RAX, RAS_SENTINEL);
+    asm_load(&a, 8, RSP, VFIELD(host_rsp));
+    if (!asm_jmp_abs(&a, s->jc_miss[MMU_USER]))
+        CHECK(false, "stub out of reach");
+    const void *enter = build_enter(&a, sentinel);
+    memcpy(&s->enter, &enter, sizeof enter);
+
+    s->load = build_slow(&a, (uintptr_t)calls->load, false);
+    s->load64 = build_slow(&a, (uintptr_t)calls->load64, false);
+    s->store = build_slow(&a, (uintptr_t)calls->store, true);
+    s->store64 = build_slow(&a, (uintptr_t)calls->store64, true);
+    s->ldm = build_slow(&a, (uintptr_t)calls->ldm, false);
+    s->stm = build_slow(&a, (uintptr_t)calls->stm, false);
+    s->excl_load = build_excl(&a, false);
+    s->excl_store = build_excl(&a, true);
+    s->clear = build_clear(&a);
+    for (unsigned k = 0; k < HELPER_COUNT; k++)
+        s->helper[k] = build_helper(&a, (uintptr_t)calls->helper[k], &ir_helper_info[k]);
+    *used = a.off;
+    return !a.overflow;
+}
+
+struct tb_exit *x64_enter(struct vcpu *v, const void *host)
+{
+    return x64_stubs.enter(v, host);
+}

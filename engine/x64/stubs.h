@@ -1,0 +1,44 @@
+/*
+ * stubs.h — code shared by all blocks: enter and leave, thunks that call C, jump cache misses
+ *
+ * Thunks are called from blocks and keep all guest registers; rax, rcx, rdx are lost unless said. All save the
+ * pinned registers to v->r[] first if the C function may look at them or leave.
+ */
+#ifndef ENGINE_X64_STUBS_H
+#define ENGINE_X64_STUBS_H
+
+#include "engine/ir/helpers.h"
+#include "engine/x64/x64.h"
+
+/* C functions behind the thunks, so that tests can put their own. */
+struct x64_calls {
+    uint32_t (*load)(struct vcpu *v, gva va, uint32_t mem);
+    uint64_t (*load64)(struct vcpu *v, gva va, uint32_t mem);
+    void (*store)(struct vcpu *v, gva va, uint32_t val, uint32_t mem);
+    void (*store64)(struct vcpu *v, gva va, uint64_t val, uint32_t mem);
+    void (*ldm)(struct vcpu *v, gva va, uint32_t nwords);
+    void (*stm)(struct vcpu *v, gva va, uint32_t nwords);
+    const void *(*jump_cache_miss)(struct vcpu *v, uint32_t pc_t);
+    void (*helper[HELPER_COUNT])(void);
+};
+
+struct x64_stubs {
+    struct tb_exit *(*enter)(struct vcpu *v, const void *host);
+    const void *leave;      /* jmp: rax = exit or NULL. r15 and flags are in v. */
+    const void *load, *load64; /* ecx: address, eax: MEM_*; result in rax */
+    const void *store, *store64; /* ecx, rdx: value, eax */
+    const void *ldm, *stm;  /* ecx, eax: words */
+    const void *excl_load;  /* rax: C function, ecx: address, edx: MEM_*; result in rax */
+    const void *excl_store; /* rax: C function, ecx: address, rdx: value; MEM_* in v->mbuf[0]; result in rax */
+    const void *clear;      /* rax: C function of v only */
+    const void *jc_miss[MMU_MODES]; /* jmp: eax = target */
+    const void *return_miss[MMU_MODES]; /* jmp: eax = target; drops the shadow stack */
+    const void *call_miss;  /* call: eax = target. rax = host code or NULL (r15 is set) */
+    const void *helper[HELPER_COUNT]; /* eax, edx, ecx: arguments; result in rax */
+};
+extern struct x64_stubs x64_stubs; /* const after LAUNCH */
+
+/* Build into span. False: too small. */
+bool x64_stubs_build(struct code_span span, const struct x64_calls *calls, size_t *used);
+
+#endif
