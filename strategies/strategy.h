@@ -53,8 +53,10 @@ enum {
 #define X(id, name, help) GIVES_BIT_##id,
     GUARANTEES(X)
 #undef X
+};
+enum {
 #define X(id, name, help) NEEDS_BIT_##id,
-        NEEDS(X)
+    NEEDS(X)
 #undef X
 };
 #define GIVES(id) BIT(GIVES_BIT_##id)

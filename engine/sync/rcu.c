@@ -9,18 +9,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "engine/base/annotate.h"
 #include "engine/sync/sync.h"
 
 /* ThreadSanitizer does not see into liburcu: say what a grace period orders. */
-#ifdef __SANITIZE_THREAD__
-#include <sanitizer/tsan_interface.h>
-static char grace;
-#define before_quiescent() __tsan_release(&grace)
-#define after_grace_period() __tsan_acquire(&grace)
-#else
-#define before_quiescent() ((void)0)
-#define after_grace_period() ((void)0)
-#endif
+static char grace __attribute__((unused));
+#define before_quiescent() annotate_release(&grace)
+#define after_grace_period() annotate_acquire(&grace)
 
 /* Callbacks that have not run. W: rcu_defer() and the callbacks, atomic; R: vCPUs at safepoints. */
 static _Atomic uint64_t outstanding;

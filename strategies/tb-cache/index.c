@@ -5,6 +5,7 @@
 
 #include <urcu/rculfhash.h>
 
+#include "engine/base/annotate.h"
 #include "strategies/tb-cache/index.h"
 
 _Static_assert(sizeof(struct cds_lfht_node) == sizeof(((struct tb *)0)->cache_node), "the node lives in the block");
@@ -19,14 +20,17 @@ static struct tb *tb_of(struct cds_lfht_node *n)
     return n ? container_of((void *)n, struct tb, cache_node) : NULL;
 }
 
+/* Who finds a node sees what its inserter wrote before (rculfhash.h: ordering guarantees of lookup and add). */
 static int match_key(struct cds_lfht_node *n, const void *key)
 {
+    annotate_acquire(tb_of(n));
     return tb_key_eq(&tb_of(n)->key, key) && !tb_is_dead(tb_of(n));
 }
 
 static int match_block(struct cds_lfht_node *n, const void *other)
 {
     const struct tb *a = tb_of(n), *b = other;
+    annotate_acquire(a);
     return tb_key_eq(&a->key, &b->key) && a->canon_next == b->canon_next && !tb_is_dead(a);
 }
 
@@ -54,6 +58,7 @@ struct tb *tb_index_find(const struct tb_index *x, const struct tb_key *key)
 
 struct tb *tb_index_insert(struct tb_index *x, struct tb *tb)
 {
+    annotate_release(tb);
     return tb_of(cds_lfht_add_unique(x->table, tb_key_hash(&tb->key), match_block, tb, node_of(tb)));
 }
 
