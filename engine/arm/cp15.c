@@ -85,7 +85,8 @@ static void sctlr_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
     uint32_t old = v->sys.sctlr;
     v->sys.sctlr = (val & r->mask) | (r->value & ~r->mask);
-    if ((old ^ v->sys.sctlr) & (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE))
+    if ((old ^ v->sys.sctlr) &
+        (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE))
         softmmu_flush_all(v);
 }
 
@@ -161,7 +162,8 @@ static void ats_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
     struct walk_result w;
     bool lpae = v->sys.ttbcr & TTBCR_EAE;
-    if (arm_translate(v, val, r->arg & 1 ? ACC_STORE : ACC_LOAD, r->arg & 2 ? MMU_USER : MMU_PRIV, &w)) {
+    if (arm_translate(v, val, r->arg & 1 ? ACC_STORE : ACC_LOAD, r->arg & 2 ? MMU_USER : MMU_PRIV,
+                      &w)) {
         if (lpae)
             v->sys.par = (w.pa & 0xfffffff000u) | BIT(11);
         else if (w.page_shift == 24) /* SS: PA[39:32] in bits 23..16 */
@@ -274,7 +276,8 @@ static uint32_t isr_read(struct vcpu *v, const struct reg *r)
 {
     (void)r;
     uint32_t lines = atomic_load_explicit(&v->lines, memory_order_relaxed);
-    return (lines & LINE_ABORT ? CPSR_A : 0) | (lines & LINE_IRQ ? CPSR_I : 0) | (lines & LINE_FIQ ? CPSR_F : 0);
+    return (lines & LINE_ABORT ? CPSR_A : 0) | (lines & LINE_IRQ ? CPSR_I : 0) |
+           (lines & LINE_FIQ ? CPSR_F : 0);
 }
 
 static uint32_t cbar_read(struct vcpu *v, const struct reg *r)
@@ -394,9 +397,16 @@ static void cntvoff_write64(struct vcpu *v, const struct reg64 *r, uint64_t val)
 /* -- Performance monitors ---------------------------------------------------------------------------------------- */
 
 #define PMU_COUNTERS 6u
-#define PMU_CYCLES BIT(31)
-#define PMU_ALL (PMU_CYCLES | (BIT(PMU_COUNTERS) - 1))
-enum { PMCR_E = BIT(0), PMCR_P = BIT(1), PMCR_C = BIT(2), PMCR_D = BIT(3), PMCR_X = BIT(4), PMCR_DP = BIT(5) };
+#define PMU_CYCLES   BIT(31)
+#define PMU_ALL      (PMU_CYCLES | (BIT(PMU_COUNTERS) - 1))
+enum {
+    PMCR_E = BIT(0),
+    PMCR_P = BIT(1),
+    PMCR_C = BIT(2),
+    PMCR_D = BIT(3),
+    PMCR_X = BIT(4),
+    PMCR_DP = BIT(5)
+};
 
 static bool pmu_user(struct vcpu *v, bool write)
 {
@@ -416,7 +426,8 @@ static bool pmccntr_running(const struct vcpu *v)
 
 static uint32_t pmccntr_get(const struct vcpu *v)
 {
-    return (uint32_t)(pmccntr_running(v) ? pmu_ticks(v) - v->sys.pmccntr_offset : v->sys.pmccntr_offset);
+    return (uint32_t)(pmccntr_running(v) ? pmu_ticks(v) - v->sys.pmccntr_offset
+                                         : v->sys.pmccntr_offset);
 }
 
 static void pmccntr_set(struct vcpu *v, uint32_t val)
@@ -473,7 +484,8 @@ static void pmswinc_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
     (void)r;
     for (unsigned i = 0; i < PMU_COUNTERS; i++) {
-        if ((v->sys.pmcr & PMCR_E) && bit(val & v->sys.pmcnten, i) && !(v->sys.pmxevtyper[i] & 0xff))
+        if ((v->sys.pmcr & PMCR_E) && bit(val & v->sys.pmcnten, i) &&
+            !(v->sys.pmxevtyper[i] & 0xff))
             v->sys.pmovsr |= ++v->sys.pmxevcntr[i] == 0 ? BIT(i) : 0;
     }
 }
@@ -502,10 +514,10 @@ static void pmxev_write(struct vcpu *v, const struct reg *r, uint32_t val)
 
 /* -- The table ------------------------------------------------------------------------------------------------------ */
 
+/* clang-format off */
 #define F(f) offsetof(struct arm_sys, f)
 #define CONST_(n, cp, o1, cn, cm, o2, acc, v) {n, cp, o1, cn, cm, o2, acc, NONE, v, 0, NULL, NULL, ignore, 0}
-#define FIELD_(n, cp, o1, cn, cm, o2, acc, f, v, mask) \
-    {n, cp, o1, cn, cm, o2, acc, F(f), v, mask, NULL, NULL, NULL, 0}
+#define FIELD_(n, cp, o1, cn, cm, o2, acc, f, v, mask) {n, cp, o1, cn, cm, o2, acc, F(f), v, mask, NULL, NULL, NULL, 0}
 #define NOP_(n, cn, cm, o2) {n, 15, 0, cn, cm, o2, W1, NONE, 0, 0, NULL, NULL, ignore, 0}
 #define ICACHE_(n, cm, o2) {n, 15, 0, 7, cm, o2, W1, NONE, 0, 0, NULL, NULL, icache_write, 0}
 #define TLBI_(n, cm, o2, op) {n, 15, 0, 8, cm, o2, W1, NONE, 0, 0, NULL, NULL, tlbi_write, op}
@@ -710,6 +722,8 @@ static const struct reg64 regs64[] = {
     {"DBGDSAR", 14, 0, 2, R1 | R0, NULL, NULL, NULL, 0},
 };
 
+/* clang-format on */
+
 /* -- Finding a row ------------------------------------------------------------------------------------------------------- */
 
 /* Index + 1 by coprocessor, opc1, CRn, CRm, opc2. Filled once: cp15_reset() runs first in LAUNCH. */
@@ -725,9 +739,11 @@ static void index_rows(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++) {
         const struct reg *r = &regs[i];
-        for (unsigned crm = r->crm == ANY ? 0 : r->crm; crm <= (r->crm == ANY ? 15u : r->crm); crm++) {
+        for (unsigned crm = r->crm == ANY ? 0 : r->crm; crm <= (r->crm == ANY ? 15u : r->crm);
+             crm++) {
             uint8_t *slot = &by_code[code(r->cp, r->opc1, r->crn, crm, r->opc2)];
-            CHECK(!*slot || *slot == i + 1, "registers %s and %s have one encoding", r->name, regs[*slot - 1].name);
+            CHECK(!*slot || *slot == i + 1, "registers %s and %s have one encoding", r->name,
+                  regs[*slot - 1].name);
             *slot = (uint8_t)(i + 1);
         }
     }
@@ -738,7 +754,8 @@ static const struct reg *find(uint32_t enc)
     unsigned cp = bits(enc, 11, 8);
     if (cp != 14 && cp != 15)
         return NULL;
-    unsigned i = by_code[code(cp, bits(enc, 23, 21), bits(enc, 19, 16), bits(enc, 3, 0), bits(enc, 7, 5))];
+    unsigned i =
+        by_code[code(cp, bits(enc, 23, 21), bits(enc, 19, 16), bits(enc, 3, 0), bits(enc, 7, 5))];
     return i ? &regs[i - 1] : NULL;
 }
 
@@ -755,9 +772,10 @@ static const struct reg64 *find64(uint32_t enc)
 static bool refuse(struct vcpu *v, uint32_t enc, const char *name)
 {
     if (!user(v))
-        guest_error("vCPU %u at %#x: no access to cp%u opc1=%u CRn=%u CRm=%u opc2=%u (%s): undefined", v->index,
-                    v->r[15], bits(enc, 11, 8), bits(enc, 23, 21), bits(enc, 19, 16), bits(enc, 3, 0),
-                    bits(enc, 7, 5), name ? name : "unknown");
+        guest_error(
+            "vCPU %u at %#x: no access to cp%u opc1=%u CRn=%u CRm=%u opc2=%u (%s): undefined",
+            v->index, v->r[15], bits(enc, 11, 8), bits(enc, 23, 21), bits(enc, 19, 16),
+            bits(enc, 3, 0), bits(enc, 7, 5), name ? name : "unknown");
     return false;
 }
 

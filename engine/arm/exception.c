@@ -119,8 +119,7 @@ void arm_take_exception(struct vcpu *v, enum arm_exception exc)
         else
             arm_enter_exception(v, MODE_FIQ, 0x1c, pc + 4, CPSR_A | CPSR_I | CPSR_F, false);
         return;
-    case EXC_HVC: /* there is no Hyp mode: helper_hvc() makes it Undefined */
-        break;
+    case EXC_HVC: /* there is no Hyp mode: helper_hvc() makes it Undefined */ break;
     }
     CHECK(false, "exception %d", (int)exc);
 }
@@ -175,7 +174,8 @@ void arm_prefetch_external_abort(struct vcpu *v, gva va)
 static uint32_t unmasked_lines(const struct vcpu *v)
 {
     /* Acquire: what the device did before it raised the line (vcpu_set_line, release) is seen by the handler. */
-    uint32_t lines = atomic_load_explicit(&((struct vcpu *)(uintptr_t)v)->lines, memory_order_acquire);
+    uint32_t lines =
+        atomic_load_explicit(&((struct vcpu *)(uintptr_t)v)->lines, memory_order_acquire);
     if (v->cpsr & CPSR_A)
         lines &= ~(uint32_t)LINE_ABORT;
     if (v->cpsr & CPSR_I)

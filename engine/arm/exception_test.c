@@ -48,7 +48,8 @@ static void cpsr_round_trip(void **state)
 {
     (void)state;
     static const uint32_t values[] = {
-        0x600fffd3 | 0x0600fc00, 0xf80f03d3, 0x08000013, 0x90050230, 0x40000093 | 0x0400a000, 0x0000011f,
+        0x600fffd3 | 0x0600fc00, 0xf80f03d3, 0x08000013, 0x90050230,
+        0x40000093 | 0x0400a000, 0x0000011f,
     };
     for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
         uint32_t x = values[i] & ~(uint32_t)CPSR_J;
@@ -70,7 +71,8 @@ static void cpsr_round_trip(void **state)
 static void banking(void **state)
 {
     (void)state;
-    static const uint32_t modes[] = {MODE_USR, MODE_FIQ, MODE_IRQ, MODE_SVC, MODE_MON, MODE_ABT, MODE_UND};
+    static const uint32_t modes[] = {MODE_USR, MODE_FIQ, MODE_IRQ, MODE_SVC,
+                                     MODE_MON, MODE_ABT, MODE_UND};
     for (unsigned i = 0; i < 8; i++)
         v->r[i] = i;
     for (unsigned m = 0; m < ARRAY_SIZE(modes); m++) {
@@ -95,7 +97,8 @@ static void banking(void **state)
             for (unsigned o = 0; o < ARRAY_SIZE(modes); o++) {
                 assert_int_equal(*arm_banked_reg(v, modes[o], 13), modes[o] << 8 | 13);
                 for (unsigned n = 8; n < 13; n++)
-                    assert_int_equal(*arm_banked_reg(v, modes[o], n), (modes[o] == MODE_FIQ ? MODE_FIQ : MODE_USR) << 8 | n);
+                    assert_int_equal(*arm_banked_reg(v, modes[o], n),
+                                     (modes[o] == MODE_FIQ ? MODE_FIQ : MODE_USR) << 8 | n);
             }
         }
     }
@@ -116,8 +119,8 @@ static void banked_moves(void **state)
     static const struct {
         uint8_t code, mode, reg;
     } t[] = {
-        {0x00, MODE_USR, 8}, {0x04, MODE_USR, 12}, {0x05, MODE_USR, 13}, {0x06, MODE_USR, 14},
-        {0x08, MODE_FIQ, 8}, {0x0c, MODE_FIQ, 12}, {0x0d, MODE_FIQ, 13}, {0x0e, MODE_FIQ, 14},
+        {0x00, MODE_USR, 8},  {0x04, MODE_USR, 12}, {0x05, MODE_USR, 13}, {0x06, MODE_USR, 14},
+        {0x08, MODE_FIQ, 8},  {0x0c, MODE_FIQ, 12}, {0x0d, MODE_FIQ, 13}, {0x0e, MODE_FIQ, 14},
         {0x10, MODE_IRQ, 14}, {0x11, MODE_IRQ, 13}, {0x12, MODE_SVC, 14}, {0x13, MODE_SVC, 13},
         {0x14, MODE_ABT, 14}, {0x15, MODE_ABT, 13}, {0x16, MODE_UND, 14}, {0x17, MODE_UND, 13},
         {0x1c, MODE_MON, 14}, {0x1d, MODE_MON, 13}, {0x2e, MODE_FIQ, 16}, {0x30, MODE_IRQ, 16},
@@ -150,21 +153,51 @@ struct entry {
     bool leaves, advances_it;
 };
 
-static void raise_svc(void) { helper_svc(v, 1); }
-static void raise_und(void) { helper_undef(v); }
-static void raise_dabt(void) { arm_data_abort(v, 0x1234, true, 0x5); }
-static void raise_pabt(void) { arm_prefetch_abort(v, 0x1234, 0x5); }
-static void raise_bkpt(void) { helper_bkpt(v, 0); }
-static void raise_smc(void) { helper_smc(v, 0); }
-static void raise_hvc(void) { helper_hvc(v, 0); }
+static void raise_svc(void)
+{
+    helper_svc(v, 1);
+}
+static void raise_und(void)
+{
+    helper_undef(v);
+}
+static void raise_dabt(void)
+{
+    arm_data_abort(v, 0x1234, true, 0x5);
+}
+static void raise_pabt(void)
+{
+    arm_prefetch_abort(v, 0x1234, 0x5);
+}
+static void raise_bkpt(void)
+{
+    helper_bkpt(v, 0);
+}
+static void raise_smc(void)
+{
+    helper_smc(v, 0);
+}
+static void raise_hvc(void)
+{
+    helper_hvc(v, 0);
+}
 static void raise_lines(uint32_t lines)
 {
     v->lines = lines;
     assert_true(arm_take_interrupt(v));
 }
-static void raise_irq(void) { raise_lines(LINE_IRQ); }
-static void raise_fiq(void) { raise_lines(LINE_FIQ | LINE_IRQ); }
-static void raise_serror(void) { raise_lines(LINE_ABORT | LINE_FIQ); }
+static void raise_irq(void)
+{
+    raise_lines(LINE_IRQ);
+}
+static void raise_fiq(void)
+{
+    raise_lines(LINE_FIQ | LINE_IRQ);
+}
+static void raise_serror(void)
+{
+    raise_lines(LINE_ABORT | LINE_FIQ);
+}
 
 static const struct entry entries[] = {
     {"svc", raise_svc, MODE_SVC, 0x08, 4, 2, CPSR_I, true, true},
@@ -406,8 +439,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(reset), T(cpsr_round_trip), T(banking), T(banked_moves), T(entry_table), T(fault_registers), T(masks),
-        T(returns), T(status_moves), T(srs), T(calls), T(waiting),
+        T(reset),           T(cpsr_round_trip), T(banking), T(banked_moves), T(entry_table),
+        T(fault_registers), T(masks),           T(returns), T(status_moves), T(srs),
+        T(calls),           T(waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

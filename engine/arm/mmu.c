@@ -61,8 +61,8 @@ static bool read_desc64(const struct walk *w, gpa at, uint64_t *desc)
 /* -- Rights ------------------------------------------------------------------------------------------ */
 
 /* What both formats come down to. level: for the permission fault. */
-static bool finish(const struct walk *w, bool user_r, bool user_w, bool priv_r, bool priv_w, bool xn, bool pxn,
-                   unsigned level)
+static bool finish(const struct walk *w, bool user_r, bool user_w, bool priv_r, bool priv_w,
+                   bool xn, bool pxn, unsigned level)
 {
     struct walk_result *o = w->out;
     uint32_t sctlr = w->v->sys.sctlr;
@@ -101,13 +101,11 @@ static bool short_rights(const struct walk *w, unsigned ap, bool xn, bool pxn, u
     if (afe && !(ap & 1))
         return fault(w, FAULT_ACCESS, level);
     switch (bits(s->dacr, 2 * w->out->domain + 1u, 2 * w->out->domain)) {
-    case 1: /* client: permissions are checked */
-        break;
+    case 1: /* client: permissions are checked */ break;
     case 3: /* manager: nothing is checked, XN neither */
         w->out->read = w->out->write = w->out->exec = true;
         return true;
-    default:
-        return fault(w, FAULT_DOMAIN, level);
+    default: return fault(w, FAULT_DOMAIN, level);
     }
     if (afe) /* AP[2:1]: read-only, user access */
         ap = (ap & 6) | 1;
@@ -210,11 +208,13 @@ static bool walk_long(const struct walk *w)
         return fault(w, FAULT_TRANSLATION, 1);
     }
 
-    unsigned level = size > 30 ? 1 : 2; /* of 4 KiB tables with 512 entries; level 1 has 4 at most */
+    /* Tables are 4 KiB with 512 entries; that of level 1 has 4 at most. */
+    unsigned level = size > 30 ? 1 : 2;
     unsigned shift = level == 1 ? 30 : 21;
     gpa table = (ttbr & 0xffffffffffu) & ~((UINT64_C(8) << (size - shift)) - 1);
     uint64_t index = (w->va & (uint32_t)((UINT64_C(1) << size) - 1)) >> shift;
-    bool no_user = false, no_write = false, xn = false, pxn = false; /* from APTable, XNTable, PXNTable */
+    /* From APTable, XNTable, PXNTable of the levels above. */
+    bool no_user = false, no_write = false, xn = false, pxn = false;
     uint64_t d;
     for (;; level++, shift -= 9) {
         if (!read_desc64(w, table + 8 * index, &d))
@@ -240,7 +240,8 @@ static bool walk_long(const struct walk *w)
     if (!(d & BIT(10)))
         return fault(w, FAULT_ACCESS, level);
     bool ro = (d & BIT(7)) || no_write, user = (d & BIT(6)) && !no_user;
-    return finish(w, user, user && !ro, true, !ro, xn || ((d >> 54) & 1), pxn || ((d >> 53) & 1), level);
+    return finish(w, user, user && !ro, true, !ro, xn || ((d >> 54) & 1), pxn || ((d >> 53) & 1),
+                  level);
 }
 
 bool arm_translate(struct vcpu *v, gva va, enum access acc, unsigned mode, struct walk_result *out)

@@ -12,9 +12,9 @@
 static struct vcpu *v;
 static struct walk_result w;
 
-#define L1 (TEST_RAM + 0x4000)  /* TTBR0's table, 16 KiB */
+#define L1  (TEST_RAM + 0x4000) /* TTBR0's table, 16 KiB */
 #define L1B (TEST_RAM + 0x8000) /* TTBR1's */
-#define L2 (TEST_RAM + 0xc000)
+#define L2  (TEST_RAM + 0xc000)
 
 static int setup(void **state)
 {
@@ -50,8 +50,8 @@ static void l2(gva va, uint32_t desc)
 }
 
 enum { SECTION = 2, TABLE = 1, SMALL = 2, LARGE = 1 };
-#define AP1(ap) (((ap) & 3u) << 10 | ((ap) >> 2 & 1) << 15) /* of a section */
-#define AP2(ap) (((ap) & 3u) << 4 | ((ap) >> 2 & 1) << 9)   /* of a page */
+#define AP1(ap)           (((ap)&3u) << 10 | ((ap) >> 2 & 1) << 15) /* of a section */
+#define AP2(ap)           (((ap)&3u) << 4 | ((ap) >> 2 & 1) << 9)   /* of a page */
 #define TEXCB1(tex, c, b) ((tex) << 12 | (c) << 3 | (b) << 2)
 
 static void mmu_off(void **state)
@@ -168,7 +168,8 @@ static void access_permissions(void **state)
 {
     (void)state;
     /* user r w, privileged r w by AP[2:0] */
-    static const char *const plain[8] = {"----", "--rw", "r-rw", "rwrw", "----", "--r-", "r-r-", "r-r-"};
+    static const char *const plain[8] = {"----", "--rw", "r-rw", "rwrw",
+                                         "----", "--r-", "r-r-", "r-r-"};
     /* with the access flag: AP[0] is it; -: fault of its own */
     static const char *const afe[8] = {"f", "--rw", "f", "rwrw", "f", "--r-", "f", "r-r-"};
     for (unsigned ap = 0; ap < 16; ap++) {
@@ -181,7 +182,8 @@ static void access_permissions(void **state)
                 assert_false(ok);
                 assert_int_equal(w.fsr, 0x03);
             } else if (ok != (want[i] != '-')) {
-                fail_msg("AP %u%s, case %u: %d, wanted %s", ap & 7, ap < 8 ? "" : " AFE", i, ok, want);
+                fail_msg("AP %u%s, case %u: %d, wanted %s", ap & 7, ap < 8 ? "" : " AFE", i, ok,
+                         want);
             } else if (!ok) {
                 assert_int_equal(w.fsr, 0x0d);
             }
@@ -262,7 +264,7 @@ static void big_endian_tables(void **state)
 #define LV1 (TEST_RAM + 0x10000)
 #define LV2 (TEST_RAM + 0x11000)
 #define LV3 (TEST_RAM + 0x12000)
-#define AF BIT(10)
+#define AF  BIT(10)
 enum { L_BLOCK = 1, L_TABLE = 3, L_PAGE = 3, L_USER = 0x40, L_RO = 0x80 };
 
 static void lpae(void)
@@ -410,9 +412,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(mmu_off), T(section), T(supersection), T(pages), T(pxn), T(faults), T(access_permissions),
-        T(write_implies_xn), T(two_tables), T(memory_types), T(big_endian_tables), T(long_mappings),
-        T(long_faults), T(long_attributes), T(long_two_tables), T(through_the_tlb),
+        T(mmu_off),     T(section),         T(supersection),       T(pages),
+        T(pxn),         T(faults),          T(access_permissions), T(write_implies_xn),
+        T(two_tables),  T(memory_types),    T(big_endian_tables),  T(long_mappings),
+        T(long_faults), T(long_attributes), T(long_two_tables),    T(through_the_tlb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

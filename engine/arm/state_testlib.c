@@ -99,6 +99,6 @@ void put64(gpa at, uint64_t val)
 bool fakes_in_use(void)
 {
     /* Of sync/, which only its own code defines: absent if sync/ is not linked. */
-    extern bool sync_start(void (*body)(struct vcpu *v), struct error *e) __attribute__((weak));
+    extern bool sync_start(void (*body)(struct vcpu * v), struct error *e) __attribute__((weak));
     return sync_start == NULL;
 }

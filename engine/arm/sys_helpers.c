@@ -187,7 +187,10 @@ static uint32_t *banked(struct vcpu *v, uint32_t code)
     static const uint8_t modes[] = {MODE_IRQ, MODE_SVC, MODE_ABT, MODE_UND};
     uint32_t m = code & 31;
     if (code & 32) {
-        uint32_t mode = m == 0x0e ? MODE_FIQ : m == 0x1c ? MODE_MON : (m & 0x19) == 0x10 ? modes[(m >> 1) & 3] : 0;
+        uint32_t mode = m == 0x0e            ? MODE_FIQ
+                        : m == 0x1c          ? MODE_MON
+                        : (m & 0x19) == 0x10 ? modes[(m >> 1) & 3]
+                                             : 0;
         return mode ? &v->sys.spsr[arm_bank(mode)] : NULL;
     }
     if (m < 7)

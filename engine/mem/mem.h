@@ -1,7 +1,8 @@
 /*
  * mem.h — the guest physical memory map; every C access to guest memory goes through here
  *
- * RAM is one host mapping per bank; aliases of a bank resolve to the same host pages. A store through mem_write() does the three things that a plain memcpy would forget:
+ * RAM is one host mapping per bank; aliases of a bank resolve to the same host pages. A store
+ * through mem_write() does the three things that a plain memcpy would forget:
  * it kills translations of the bytes, breaks exclusive reservations on them (through the atomics
  * scheme's store twin), and is single-copy atomic for aligned sizes up to 8.
  */

@@ -65,11 +65,11 @@ bool page_set_flag(struct vcpu *v, gpa canon, uint32_t flag)
                                                     memory_order_relaxed));
     /* The flag stood and nothing changed: acquire for what page_store_end() released. */
     atomic_load_explicit(state, memory_order_acquire);
-    if (new & own) {
+    if (new &own) {
         tlb_drop_frame(v, canon & ~(gpa)(GUEST_PAGE_SIZE - 1));
         atomic_fetch_and_explicit(state, ~own, memory_order_relaxed);
     }
-    return !(new & PAGE_STORERS & ~own);
+    return !(new &PAGE_STORERS & ~own);
 }
 
 void page_clear_flag(gpa canon, uint32_t flag)

@@ -17,7 +17,7 @@
 #include "strategies/atomics/atomics.h"
 
 #define ROUNDS 3000
-#define VA 0x00400000u
+#define VA     0x00400000u
 
 static _Atomic bool stop, pause_wanted, paused;
 static _Atomic unsigned plain_stores; /* by the flat entry */

@@ -22,13 +22,13 @@
 #include "engine/mem/softmmu.h"
 #include "strategies/atomics/atomics.h"
 
-#define PA_BITS 40
-#define MIB_BITS 20
-#define MIBS (1u << (PA_BITS - MIB_BITS))
+#define PA_BITS      40
+#define MIB_BITS     20
+#define MIBS         (1u << (PA_BITS - MIB_BITS))
 #define PAGES_OF_MIB (1u << (MIB_BITS - GUEST_PAGE_BITS))
-#define MAX_REGIONS 256
-#define MAX_SPLIT 256
-#define SPLIT 0x8000u /* in top[]: index of a second table */
+#define MAX_REGIONS  256
+#define MAX_SPLIT    256
+#define SPLIT        0x8000u /* in top[]: index of a second table */
 
 enum kind { NOTHING, RAM, ALIAS, DEVICE };
 
@@ -118,7 +118,8 @@ bool mem_add_ram(gpa base, uint64_t bytes, struct error *e)
             munmap(host, bytes);
         if (state != MAP_FAILED)
             munmap(state, state_bytes);
-        error_set(e, 1, "the host cannot give %" PRIu64 " MiB of memory for the guest's RAM", bytes >> 20);
+        error_set(e, 1, "the host cannot give %" PRIu64 " MiB of memory for the guest's RAM",
+                  bytes >> 20);
         return false;
     }
     madvise(host, bytes, MADV_HUGEPAGE); /* only a wish */
@@ -190,7 +191,8 @@ uint64_t mem_ram_bytes(void)
 
 static int by_base(const void *a, const void *b)
 {
-    const struct region *x = *(const struct region *const *)a, *y = *(const struct region *const *)b;
+    const struct region *x = *(const struct region *const *)a,
+                        *y = *(const struct region *const *)b;
     return (x->base > y->base) - (x->base < y->base);
 }
 
@@ -316,7 +318,7 @@ enum mem_result mem_mmio_write(gpa pa, unsigned size, int cpu, uint32_t val)
         device_unlock();
     }
     if (!ok)
-        dlog(DEV, "cpu %d: write of %#x, %u bytes, at %#" PRIx64 " (%s) refused", cpu, val, size, pa,
-             r->name ? r->name : "nothing there");
+        dlog(DEV, "cpu %d: write of %#x, %u bytes, at %#" PRIx64 " (%s) refused", cpu, val, size,
+             pa, r->name ? r->name : "nothing there");
     return ok ? MEM_OK : MEM_UNASSIGNED;
 }

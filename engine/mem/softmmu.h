@@ -120,11 +120,6 @@ void softmmu_drop_storers(gpa canon);
  * already (ARM DDI 0406C A3.5.4). Does not leave. tb/page.c */
 bool tb_store_code(struct vcpu *v, gpa canon, uint8_t *host, const void *val, unsigned bytes);
 
-/* Bytes [canon, canon+bytes) of a CODE frame are about to be stored by v (NULL: a device): kill translations of
- * them. Returns true when the running block itself died (the caller then leaves by LEAVE_CONTINUE after the
- * store, with r15 at the next instruction... see tb/page.c). */
-bool tb_invalidate_store(struct vcpu *v, gpa canon, unsigned bytes);
-
 bool softmmu_init(struct vcpu *v, struct error *e); /* LAUNCH */
 void softmmu_free(struct vcpu *v);
 

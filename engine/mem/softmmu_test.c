@@ -41,7 +41,7 @@ static bool dev_write(void *d, uint32_t off, unsigned size, int cpu, uint32_t va
 static const struct mmio_ops ops = {dev_read, dev_write};
 
 #define DEV 0x1c090000u
-#define VA 0x00400000u
+#define VA  0x00400000u
 
 static int setup(void **state)
 {
@@ -244,7 +244,8 @@ static void fetches(void **state)
     assert_true(softmmu_fetch(v, VA + 0x3abc, true, &canon, &host));
     assert_int_equal(canon, TEST_RAM + 0x4000);
     assert_ptr_equal(host, mem_ram_ptr(TEST_RAM + 0x4000, NULL));
-    assert_int_equal(v->flat.exec[MMU_PRIV][(VA + 0x3000) >> 12], (TEST_RAM + 0x4000) >> 12 << 1 | 1);
+    assert_int_equal(v->flat.exec[MMU_PRIV][(VA + 0x3000) >> 12],
+                     (TEST_RAM + 0x4000) >> 12 << 1 | 1);
     fake_map_both(VA + 0x2000, 0x1000, TEST_RAM, PTE_R | PTE_W);
     assert_false(softmmu_fetch(v, VA + 0x2000, false, &canon, &host));
     TRY(v, softmmu_fetch(v, VA + 0x2000, true, &canon, &host));
@@ -306,7 +307,9 @@ static void flush_by_page_takes_all_of_a_larger_one(void **state)
         fake_map(MMU_PRIV, base, 0x100000, TEST_RAM, PTE_RWX | PTE_GLOBAL, shifts[i], 0);
         slow_load(v, base + far, MEM_32);
         slow_load(v, VA, MEM_32);
-        softmmu_flush_page(v, base + (shifts[i] == 30 ? 0x30000000 : shifts[i] == 24 ? 0x800000 : 0));
+        softmmu_flush_page(v, base + (shifts[i] == 30   ? 0x30000000
+                                      : shifts[i] == 24 ? 0x800000
+                                                        : 0));
         assert_int_equal(v->flat.load[MMU_PRIV][(base + far) >> 12], 0);
         assert_int_not_equal(v->flat.load[MMU_PRIV][VA >> 12], 0);
         consistent();
@@ -488,8 +491,8 @@ static void soak(void **state)
             where[p] = 16 + (unsigned)rand() % 64;
             bool global = rand() % 2;
             for (unsigned mode = 0; mode < MMU_MODES; mode++)
-                fake_map(mode, va, 0x1000, TEST_RAM + where[p] * 0x1000, PTE_RWX | (global ? PTE_GLOBAL : 0), 12,
-                         (unsigned)rand() % 4);
+                fake_map(mode, va, 0x1000, TEST_RAM + where[p] * 0x1000,
+                         PTE_RWX | (global ? PTE_GLOBAL : 0), 12, (unsigned)rand() % 4);
             if (rand() % 4)
                 softmmu_flush_page(v, va);
             else
@@ -510,7 +513,8 @@ static void soak(void **state)
         }
         bool code = atomic_load(page_state(TEST_RAM + where[p] * 0x1000)) & PAGE_CODE;
         if (code)
-            assert_int_equal(v->flat.store[MMU_PRIV][va >> 12] | v->flat.store[MMU_USER][va >> 12], 0);
+            assert_int_equal(v->flat.store[MMU_PRIV][va >> 12] | v->flat.store[MMU_USER][va >> 12],
+                             0);
         if (n % 4000 == 0)
             consistent();
     }
@@ -521,11 +525,24 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(fills), T(mode_follows_cpsr), T(rights_are_walked_again), T(across_pages), T(alignment),
-        T(device_access), T(multiple), T(fetches), T(flush_by_page),
-        T(flush_by_page_takes_all_of_a_larger_one), T(flush_keeps_global), T(flush_of_domains),
-        T(watched_frames_are_not_filled), T(exclusive_frames), T(a_store_under_one_flag_holds_up_the_other),
-        T(debugger_access), T(overflow), T(soak),
+        T(fills),
+        T(mode_follows_cpsr),
+        T(rights_are_walked_again),
+        T(across_pages),
+        T(alignment),
+        T(device_access),
+        T(multiple),
+        T(fetches),
+        T(flush_by_page),
+        T(flush_by_page_takes_all_of_a_larger_one),
+        T(flush_keeps_global),
+        T(flush_of_domains),
+        T(watched_frames_are_not_filled),
+        T(exclusive_frames),
+        T(a_store_under_one_flag_holds_up_the_other),
+        T(debugger_access),
+        T(overflow),
+        T(soak),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,13 +14,14 @@
 #include <sys/mman.h>
 
 #define MAX_ENTRIES (1u << 17)
-#define BUCKETS 8192u
+#define BUCKETS     8192u
 
 struct pool {
     struct tlb_entry *e; /* MAX_ENTRIES reserved, n used */
     uint32_t n, free;    /* free: list of dead ones below n; index + 1 */
     uint32_t nfree;
-    uint32_t by_domain[16]; /* index + 1, like all lists; doubly linked, for kernels that change DACR at every entry */
+    /* Heads of lists, index + 1. Domains doubly linked: some kernels change DACR at every entry. */
+    uint32_t by_domain[16];
     uint32_t by_page[BUCKETS], by_frame[BUCKETS];
 };
 
@@ -70,7 +71,8 @@ static void jc_clear_page(struct vcpu *v, unsigned mode, gva page)
 {
     for (unsigned i = 0; i < GUEST_PAGE_SIZE / 2; i++) {
         unsigned at = ((page >> 1) + i) % JC_ENTRIES;
-        if ((atomic_load_explicit(&v->jc[mode][at].key, memory_order_relaxed) & GUEST_PAGE_MASK) == page)
+        if ((atomic_load_explicit(&v->jc[mode][at].key, memory_order_relaxed) & GUEST_PAGE_MASK) ==
+            page)
             jc_drop(v, mode, at);
     }
 }
