@@ -153,7 +153,7 @@ static void print_code(const struct snippet *s, uint32_t pc)
         char text[128];
         unsigned len = pcs[i + 1] - pcs[i];
         const uint8_t *p = code + (pcs[i] - pcs[0]);
-        arm_disasm(pcs[i], s->thumb, p, len, text, sizeof text);
+        arm_disasm(pcs[i], item_is_thumb(it), p, len, text, sizeof text);
         fprintf(stderr, "  %08x  ", pcs[i]);
         for (unsigned k = 0; k < 4; k += 2)
             k < len ? fprintf(stderr, "%02x%02x ", p[k + 1], p[k]) : fprintf(stderr, "     ");

@@ -40,10 +40,10 @@ static const struct {
     {"wfi", "waits; may be a NOP or not in a user process"},
     {"wfe", "waits; may be a NOP or not in a user process"},
     {"sev", "wakes others; nothing to compare"},
-    {"setend", "the runtime that follows is little-endian"},
+    {"setend", "made with what runs big-endian by gen_big_endian()"},
     {"tbb", "needs a table of its own: tested by the guests"},
     {"tbh", "needs a table of its own: tested by the guests"},
-    {"blx_imm", "changes the instruction set in the middle of a snippet"},
+    {"blx_imm", "made by gen_interwork()"},
     {"bxj", "UNPREDICTABLE use apart from that as BX"},
     {"bx", "made with its target by gen_indirect()"},
     {"blx_reg", "made with its target by gen_indirect()"},
@@ -94,6 +94,7 @@ struct gen {
     uint32_t drift[16]; /* of pointers: at most this far from the start */
     uint32_t align[16]; /* of pointers: a power of two */
     uint16_t next_id, group;
+    bool thumb; /* at present */
 };
 
 static void put_item(struct gen *g, enum insn_set set, enum item_kind kind, const struct insn_row *row, uint32_t word,
@@ -430,7 +431,7 @@ static bool swp_ok(struct gen *g, const struct insn_row *row, uint32_t word, str
 
 static enum insn_set pick_set(struct gen *g)
 {
-    if (g->o->thumb)
+    if (g->thumb)
         return rng_one_in(g->r, 2) ? SET_T16 : SET_T32;
     return rng_one_in(g->r, 40) ? SET_A32_UNCOND : SET_A32;
 }
@@ -520,7 +521,7 @@ static uint16_t somewhere_ahead(struct gen *g, unsigned insns_here)
 static void gen_branch(struct gen *g)
 {
     uint16_t target = somewhere_ahead(g, 1);
-    if (!g->o->thumb) {
+    if (!g->thumb) {
         uint32_t cond = rng_below(g->r, 15);
         bool link = rng_one_in(g->r, 3) && !g->role[14];
         put_item(g, SET_A32, ITEM_BRANCH, NULL, cond << 28 | (link ? 0x0b000000 : 0x0a000000), target);
@@ -542,7 +543,7 @@ static void gen_branch(struct gen *g)
 
 static void put_address(struct gen *g, unsigned d, uint16_t target)
 {
-    if (!g->o->thumb) {
+    if (!g->thumb) {
         put_item(g, SET_A32, ITEM_MOVW, NULL, 0xe3000000 | d << 12, target);
         put_item(g, SET_A32, ITEM_MOVT, NULL, 0xe3400000 | d << 12, target);
     } else {
@@ -554,8 +555,8 @@ static void put_address(struct gen *g, unsigned d, uint16_t target)
 /* Jumps by a register or by a word in memory. */
 static void gen_indirect(struct gen *g)
 {
-    unsigned d = any_reg_of(g, 0, g->o->thumb ? 8 : 13);
-    unsigned p = any_reg_of(g, POINTER, g->o->thumb ? 8 : 13);
+    unsigned d = any_reg_of(g, 0, g->thumb ? 8 : 13);
+    unsigned p = any_reg_of(g, POINTER, g->thumb ? 8 : 13);
     if (d == 16)
         return;
     uint16_t target = somewhere_ahead(g, 4);
@@ -567,7 +568,7 @@ static void gen_indirect(struct gen *g)
         kind = 2;
     if (kind == 4 && (g->role[13] != POINTER || g->align[13] < 4 || g->drift[13] + 4 > DRIFT_MAX))
         kind = 3;
-    if (!g->o->thumb) {
+    if (!g->thumb) {
         uint32_t cond = (rng_one_in(g->r, 2) ? 14 : rng_below(g->r, 14)) << 28;
         switch (kind) {
         case 0: put_item(g, SET_A32, ITEM_PLAIN, NULL, cond | 0x012fff10 | d, 0); break;             /* bx */
@@ -602,7 +603,7 @@ static void gen_call(struct gen *g)
 {
     if (g->role[14])
         return;
-    bool thumb = g->o->thumb;
+    bool thumb = g->thumb;
     unsigned at = g->s->n;
     put_item(g, thumb ? SET_T16 : SET_A32, ITEM_BRANCH, NULL, thumb ? 0xe000 : 0xea000000, 0);
     uint16_t f = g->next_id;
@@ -620,7 +621,7 @@ static void gen_exclusive(struct gen *g)
     unsigned p = any_reg_of(g, POINTER, 13), t, d, v;
     if (p == 16 || g->align[p] < 8)
         return;
-    bool thumb = g->o->thumb;
+    bool thumb = g->thumb;
     unsigned size = rng_below(g->r, 4); /* byte, half, word, double */
     do {
         t = any_reg_of(g, 0, 12) & ~(size == 3 ? 1u : 0u);
@@ -655,6 +656,51 @@ static void gen_exclusive(struct gen *g)
         put_item(g, set, ITEM_PLAIN, NULL, strex_t32[size] | p << 16 | v << 12 | (size == 3 ? (v + 1) << 8 : 0) | d, 0);
 }
 
+/* To the other instruction set and back. */
+static void gen_interwork(struct gen *g)
+{
+    unsigned x = any_reg_of(g, 0, 8), n = 1 + rng_below(g->r, 3);
+    if (x == 16)
+        return;
+    bool link = !g->role[14] && rng_one_in(g->r, 2);
+    bool was_thumb = g->thumb;
+    for (unsigned pass = 0; pass < 2; pass++) {
+        if (g->thumb) {
+            put_item(g, SET_T16, ITEM_ALIGN, NULL, 0xbf00, 0);
+            if (link) {
+                put_item(g, SET_T32, ITEM_PLAIN, NULL, 0xf000e800, 0); /* blx: to what follows */
+            } else {
+                put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x4778, 0); /* bx pc */
+                put_item(g, SET_T16, ITEM_PLAIN, NULL, 0xbf00, 0);
+            }
+        } else if (link) {
+            put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xfaffffff, 0); /* blx: to what follows */
+        } else {
+            put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xe28f0001 | x << 12, 0); /* add x, pc, #1 */
+            put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xe12fff10 | x, 0);       /* bx x */
+        }
+        g->thumb = !g->thumb;
+        for (unsigned i = 0; pass == 0 && i < n; i++)
+            gen_plain(g);
+    }
+    CHECK(g->thumb == was_thumb, "interworking");
+}
+
+/* Some instructions in big-endian state. */
+static void gen_big_endian(struct gen *g)
+{
+    for (unsigned big = 1, n = 1 + rng_below(g->r, 4);; big = 0) {
+        if (g->thumb)
+            put_item(g, SET_T16, ITEM_PLAIN, NULL, 0xb650 | big << 3, 0);
+        else
+            put_item(g, SET_A32_UNCOND, ITEM_PLAIN, NULL, 0xf1010000 | big << 9, 0);
+        if (!big)
+            return;
+        for (unsigned i = 0; i < n; i++)
+            gen_plain(g);
+    }
+}
+
 /* -- Snippets ------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t random_value(struct rng *r)
@@ -679,7 +725,7 @@ static void make_pointer(struct gen *g, unsigned reg)
 
 void gen_snippet(struct snippet *s, struct rng *r, const struct gen_opts *o)
 {
-    struct gen g = {.s = s, .r = r, .o = o};
+    struct gen g = {.s = s, .r = r, .o = o, .thumb = o->thumb};
     memset(s, 0, sizeof *s);
     s->thumb = o->thumb;
     for (unsigned i = 0; i < 15; i++)
@@ -710,6 +756,10 @@ void gen_snippet(struct snippet *s, struct rng *r, const struct gen_opts *o)
             gen_call(&g);
         else if (kind == 8 && !o->no_memory)
             gen_exclusive(&g);
+        else if (kind == 9)
+            gen_interwork(&g);
+        else if (kind == 10 && !o->no_memory)
+            gen_big_endian(&g);
         else
             gen_plain(&g);
     }
@@ -770,12 +820,19 @@ static unsigned find_target(const struct snippet *s, const struct item *it)
     return k;
 }
 
+static unsigned item_bytes(const struct item *it, uint32_t at)
+{
+    if (it->kind == ITEM_ALIGN)
+        return at & 2;
+    return it->set == SET_T16 ? 2 : 4;
+}
+
 unsigned gen_layout(const struct snippet *s, uint32_t pc, uint8_t *out, uint32_t *pcs)
 {
     uint32_t at[MAX_ITEMS + 1];
     at[0] = pc;
     for (unsigned i = 0; i < s->n; i++)
-        at[i + 1] = at[i] + (s->items[i].set == SET_T16 ? 2 : 4);
+        at[i + 1] = at[i] + item_bytes(&s->items[i], at[i]);
     if (pcs)
         memcpy(pcs, at, sizeof at);
 
@@ -783,10 +840,12 @@ unsigned gen_layout(const struct snippet *s, uint32_t pc, uint8_t *out, uint32_t
         const struct item *it = &s->items[i];
         uint32_t word = it->word;
         uint8_t *p = out + (at[i] - pc);
-        if (it->kind != ITEM_PLAIN) {
+        if (at[i] == at[i + 1])
+            continue;
+        if (it->kind != ITEM_PLAIN && it->kind != ITEM_ALIGN) {
             uint32_t target = at[find_target(s, it)];
             if (it->kind == ITEM_BRANCH)
-                word = with_offset(it, (int32_t)(target - at[i] - (s->thumb ? 4 : 8)));
+                word = with_offset(it, (int32_t)(target - at[i] - (item_is_thumb(it) ? 4 : 8)));
             else
                 word = with_imm16(it, it->kind == ITEM_MOVW ? ((target | s->thumb) & 0xffff) : target >> 16);
         }

@@ -34,6 +34,7 @@ enum item_kind {
     ITEM_BRANCH, /* word's offset field is filled in when the snippet is laid out */
     ITEM_MOVW,   /* word's immediate: low half of the target's address | T */
     ITEM_MOVT,
+    ITEM_ALIGN,  /* T16: a nop if need be, so that what follows is at a multiple of 4 */
 };
 
 struct item {
@@ -44,6 +45,11 @@ struct item {
     uint16_t id, target; /* target: the first item whose id is not less */
     uint16_t group;      /* items that stay or go together */
 };
+
+static inline bool item_is_thumb(const struct item *it)
+{
+    return it->set == SET_T16 || it->set == SET_T32;
+}
 
 struct snippet {
     bool thumb;
