@@ -184,6 +184,23 @@ static void report(struct snippet *s, uint64_t seed, uint32_t pc)
     print_difference(&wanted, &got);
 }
 
+/* Where we are, for a failed check of the engine's. */
+static struct {
+    const struct snippet *s;
+    uint64_t seed;
+    uint32_t pc;
+} current;
+
+static void on_failed_check(void)
+{
+    if (!current.s)
+        return;
+    fprintf(stderr, "while running seed %" PRIu64 " (%s, %s against %s):\n", current.seed,
+            current.s->thumb ? "t32" : "a32", opt.engine, opt.against);
+    print_code(current.s, current.pc);
+    local_print_ir();
+}
+
 /* -- Batches ------------------------------------------------------------------------------------------------- */
 
 static uint64_t generated, compared, bad;
@@ -215,6 +232,9 @@ static bool batch(uint64_t seed, unsigned n)
     for (unsigned i = 0; i < done; i++) {
         char why[160];
         compared++;
+        current.s = &snippets[i];
+        current.seed = seed + i;
+        current.pc = image.pcs[i];
         if (agree(&image, i, qemu ? &expected[i] : NULL, seed + i, why))
             continue;
         bad++;
@@ -323,6 +343,7 @@ int main(int argc, char **argv)
     fflush(stdout);
 
     local_verbose = opt.verbose;
+    check_failed_hook = on_failed_check;
     uint64_t seed = opt.seed, left = opt.snippets ? opt.snippets : UINT64_MAX;
     while (left && (opt.snippets || !opt.count || generated < opt.count)) {
         unsigned n = left < BATCH ? (unsigned)left : BATCH;

@@ -137,6 +137,11 @@ static void print_line(void *ctx, const char *text)
     fprintf(stderr, "    %s\n", text);
 }
 
+void local_print_ir(void)
+{
+    ir_print(&ir, print_line, NULL);
+}
+
 static void run_jit(uint32_t pc, uint32_t flags)
 {
     size_t stubs = ALIGN_UP(stub_bytes, (size_t)64);

@@ -20,4 +20,7 @@ bool local_run(const struct image *im, unsigned i, enum local_engine engine, uin
 /* The same, printing each block's IR (and host code) to standard error on the way. */
 extern bool local_verbose;
 
+/* The IR of the block that was translated last. */
+void local_print_ir(void);
+
 #endif
