@@ -302,7 +302,7 @@ static bool should_be_violated(bool thumb, uint32_t w)
 static bool translates_to_undefined(bool thumb, uint32_t w)
 {
     static struct ir_block b;
-    uint8_t code[8] = {0};
+    static uint8_t code[4096]; /* flag liveness looks at what follows in the page */
     unsigned len;
     set_of(thumb, w, &len);
     uint32_t halves = thumb && len == 4 ? w << 16 | w >> 16 : w;
