@@ -62,8 +62,10 @@ void fatal_dump_vcpu(FILE *out, const struct vcpu *v)
             v->r[15] & 1 ? "T32" : "A32", mode_name(cpsr & 31), cpsr, v->nf ? 'N' : '-', v->zf ? 'Z' : '-',
             v->cf ? 'C' : '-', v->vf ? 'V' : '-', v->q ? 'Q' : '-', cpsr & CPSR_A ? 'A' : '-',
             cpsr & CPSR_I ? 'I' : '-', cpsr & CPSR_F ? 'F' : '-');
-    for (unsigned i = 0; i < 15; i++)
-        fprintf(out, "  %s%-2u %08x%s", i < 13 ? "r" : i == 13 ? "sp" : "lr", i, v->r[i], i % 5 == 4 ? "\n" : "");
+    static const char *const names[] = {"r0", "r1", "r2",  "r3",  "r4",  "r5", "r6", "r7",
+                                        "r8", "r9", "r10", "r11", "r12", "sp", "lr"};
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+        fprintf(out, "  %-3s %08x%s", names[i], v->r[i], i % 5 == 4 ? "\n" : "");
     fprintf(out, "  sctlr %08x  vbar %08x  dfsr %08x  dfar %08x  ifsr %08x  ifar %08x\n", v->sys.sctlr, v->sys.vbar,
             v->sys.dfsr, v->sys.dfar, v->sys.ifsr, v->sys.ifar);
     fprintf(out, "  lines %x  event %u  poll %x\n", atomic_load_explicit(&v->lines, memory_order_relaxed),

@@ -43,7 +43,9 @@
 #include "strategies/tb-cache/tb_cache.h"
 #include "strategies/tb-lifetime/tb_lifetime.h"
 
-#define STOP_GRACE_S 5 /* a vCPU that has not come to a safepoint by then is stuck in a call of ours or the host's */
+#define SECOND_NS UINT64_C(1000000000)
+#define INPUT_GRACE_NS (SECOND_NS / 5) /* a vCPU that has not come to a safepoint by then may be waiting for input */
+#define STOP_GRACE_NS (5 * SECOND_NS)  /* and by then it is stuck in a call of ours or the host's */
 
 static struct machine machine;
 static const struct run_options *options; /* const after LAUNCH */
@@ -72,23 +74,15 @@ void machine_request_end(enum machine_end how, int exit_code)
     sync_stop_all();
 }
 
-static struct timespec seconds_from_now(uint64_t seconds)
+/* Wait until the end is requested, or all vCPUs have left. False: not before that time of now_ns() (0: no limit). */
+static bool wait_for(bool all_left, uint64_t until_ns)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += (time_t)seconds;
-    return t;
-}
-
-/* Wait until the end is requested, or all vCPUs have left. False: not within so many seconds (0: no limit). */
-static bool wait_for(bool all_left, uint64_t seconds)
-{
-    struct timespec until = seconds_from_now(seconds);
+    struct timespec until = {.tv_sec = (time_t)(until_ns / SECOND_NS), .tv_nsec = (long)(until_ns % SECOND_NS)};
     int err = 0;
     pthread_mutex_lock(&end_lock);
     while (err != ETIMEDOUT && end.inside && (all_left || !end.requested))
-        err = seconds ? pthread_cond_timedwait(&end_changed, &end_lock, &until)
-                      : pthread_cond_wait(&end_changed, &end_lock);
+        err = until_ns ? pthread_cond_timedwait(&end_changed, &end_lock, &until)
+                       : pthread_cond_wait(&end_changed, &end_lock);
     bool done = !end.inside || (!all_left && end.requested);
     pthread_mutex_unlock(&end_lock);
     return done;
@@ -255,9 +249,9 @@ static void dump_all(const char *why)
 static bool stop_and_join(void)
 {
     sync_stop_all();
-    if (!wait_for(true, STOP_GRACE_S)) {
+    if (!wait_for(true, now_ns() + INPUT_GRACE_NS)) {
         console_stop(); /* whoever waits for input wakes up */
-        if (!wait_for(true, STOP_GRACE_S))
+        if (!wait_for(true, now_ns() + STOP_GRACE_NS))
             return false;
     }
     sync_join();
@@ -267,19 +261,13 @@ static bool stop_and_join(void)
 /* From the first instruction to the last. Returns the exit code. */
 static int run(struct error *e)
 {
-    uint64_t deadline = options->timeout ? now_ns() + options->timeout * UINT64_C(1000000000) : 0;
+    uint64_t deadline = options->timeout ? now_ns() + options->timeout * SECOND_NS : 0;
     for (;;) {
         if (!start_threads(e)) { /* some run already: nothing can be undone in order */
             fprintf(stderr, "dbtlab: %s\n", e->text);
             _exit(e->exit_code);
         }
-        bool timely = true;
-        if (deadline) {
-            uint64_t now = now_ns();
-            timely = now < deadline && wait_for(false, (deadline - now + 999999999) / 1000000000);
-        } else {
-            wait_for(false, 0);
-        }
+        bool timely = wait_for(false, deadline);
         if (!stop_and_join()) {
             dump_all("a vCPU did not come back to its loop; the registers are those of its last safepoint");
             fflush(NULL);
@@ -326,7 +314,7 @@ int launch(const struct run_options *o, const struct resolved *r, struct error *
     signal(SIGPIPE, SIG_IGN); /* a reader of our output that goes away does not end the guest */
 
     crash_init(r);
-    if (!come_to_life(r, e))
+    if ((o->stats && !stats_check(o, e)) || !come_to_life(r, e))
         return e->exit_code;
     rcu_engine_init();
     if (!console_start(e) || !timers_start(e))

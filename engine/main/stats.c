@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/base/histogram.h"
@@ -168,6 +169,24 @@ static void print_json(FILE *out, const struct run_options *o, const struct reso
     fputs(",\n", out);
     json_vcpus(out);
     fputs("}\n", out);
+}
+
+bool stats_check(const struct run_options *o, struct error *e)
+{
+    if (!*o->stats)
+        return true;
+    const char *path = o->stats + strlen("json:"), *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    struct stat st;
+    bool ok = folder && !access(folder, W_OK | X_OK);
+    if (!ok) {
+        error_set(e, 1, "--stats: cannot write %s: %s", path, strerror(errno));
+    } else if (!stat(path, &st) && S_ISDIR(st.st_mode)) {
+        error_set(e, 1, "--stats: %s is a folder", path);
+        ok = false;
+    }
+    free(folder);
+    return ok;
 }
 
 bool stats_write(const struct run_options *o, const struct resolved *r, uint64_t wall_ns, struct error *e)
