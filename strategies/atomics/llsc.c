@@ -18,13 +18,16 @@
  * L4  A reservation is canonical physical bytes: aliases and other mappings are seen.
  * L5  A store-exclusive breaks others' reservations only when it stores, and a load-link breaks none: somebody's always
  *     succeeds.
+ * L6  With one vCPU there is nobody to watch but devices: its own plain stores do not break its reservation (A3.4.1 leaves that
+ *     open), so exclusives are inline compare-and-swaps, and a device's store ends the reservation first. A device that stores the
+ *     old value back between the two host instructions that test and swap is taken to have stored before the load-link.
  * Costs: a quiescent section for each frame that becomes EXCL while another vCPU has it in its store table; a C call for each
  * exclusive, and for each plain store to one of the watched frames.
  */
 #include <stdlib.h>
 
 #include "engine/sync/sync.h"
-#include "strategies/atomics/exclusive.h"
+#include "strategies/atomics/cas_site.h"
 
 /* W: owner by making one; anyone by breaking it. All under the lock of the frame that it names (L2), but for clear(), which
  * only takes the owner's own away. 0: none; else canonical address << 4 | bytes. */
@@ -266,8 +269,37 @@ static void store(struct vcpu *v, gpa canon, uint8_t *host, const void *val, siz
     }
 }
 
+/* -- One vCPU (L6) ----------------------------------------------------------------------------------------------------------------- */
+
+static void store_solo(struct vcpu *v, gpa canon, uint8_t *host, const void *val, size_t bytes)
+{
+    (void)canon;
+    if (!v) {
+        cas_set_state(vcpus[0], 0);
+        vcpu_send_event(vcpus[0]);
+    }
+    host_store(host, val, bytes);
+}
+
+static const struct atomics_ops solo = {
+    .head = {.name = "llsc"},
+    .emit_ldrex = cas_emit_ldrex,
+    .emit_strex = cas_emit_strex,
+    .emit_clrex = cas_emit_clrex,
+    .budget_ldrex = CAS_BUDGET_LDREX,
+    .budget_strex = CAS_BUDGET_STREX,
+    .ldrex = cas_ldrex,
+    .strex = cas_strex,
+    .swp = excl_swap,
+    .clear = cas_clear,
+    .store = store_solo,
+    .watches_devices = true,
+};
+
 static bool launch(struct error *e)
 {
+    if (nvcpus == 1)
+        atomics = &solo;
     window = malloc(window_pages * sizeof *window);
     if (!window) {
         error_set(e, 1, "out of memory for a window of %" PRIu64 " frames", window_pages);
