@@ -99,7 +99,10 @@ static bool walk_back(struct ir_block *b, const uint8_t *exit_wants)
 
         /* Successors */
         switch (in->op) {
-        case IR_NOP: in->live = in->live_exc = 0; continue;
+        case IR_NOP: /* has no part in it, but whoever walks the block need not know that */
+            in->live = now.live;
+            in->live_exc = now.live_exc;
+            continue;
         case IR_BR: now = labels[in->imm]; break;
         case IR_BRCOND:
         case IR_BRZ:
@@ -123,12 +126,12 @@ static bool walk_back(struct ir_block *b, const uint8_t *exit_wants)
             dead = now.overwritten & BIT(in->imm);
         else if (info->s && info->x) /* set_nzcv and the like */
             dead = !in->s;
-        if (dead) {
+        if (dead)
             make_nop(in);
-            continue;
-        }
         in->live = now.live;
         in->live_exc = now.live_exc;
+        if (dead)
+            continue;
 
         /* What is true before it */
         uint8_t reads = ir_flags_read(in);
