@@ -5,21 +5,8 @@
 #define ENGINE_ARM_ARM_H
 
 #include "engine/ir/ir.h"
+#include "engine/vcpu/key.h"
 #include "engine/vcpu/vcpu.h"
-
-/* -- Block keys: everything a translation may depend on besides the code bytes ------------------------------ */
-
-enum {
-    TBF_THUMB = BIT(0),
-    TBF_PRIV = BIT(1),     /* not User mode */
-    TBF_BE = BIT(2),       /* CPSR.E */
-    TBF_ALIGN = BIT(3),    /* SCTLR.A */
-    TBF_VFP = BIT(4),      /* VFP usable: FPEXC.EN and CPACR allow it (next issue; now always 0) */
-    TBF_SINGLE = BIT(5),   /* bounded throw-away block: exactly `count` instructions, not cached */
-    TBF_NOCHAIN = BIT(6),
-    TBF_IT_SHIFT = 8,      /* ITSTATE, 8 bits */
-    TBF_SYSMODE = BIT(16), /* mode is Sys: has no SPSR (UNPREDICTABLE cases only) */
-};
 
 /* Key flags for the present state of v. */
 uint32_t arm_tb_flags(const struct vcpu *v);

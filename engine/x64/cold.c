@@ -6,7 +6,7 @@
  */
 #include "engine/x64/emit.h"
 
-#include "engine/arm/arm.h"
+#include "engine/vcpu/key.h"
 
 struct cold *cold_new(struct xlate *x, enum cold_kind kind)
 {

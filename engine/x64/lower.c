@@ -7,7 +7,7 @@
  */
 #include "engine/x64/emit.h"
 
-#include "engine/arm/arm.h"
+#include "engine/vcpu/key.h"
 
 static void emit_page_check(struct xlate *x, uint32_t page, uint64_t ppn, struct x64_label *leave)
 {

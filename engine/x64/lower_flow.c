@@ -10,7 +10,7 @@
  */
 #include "engine/x64/emit.h"
 
-#include "engine/arm/arm.h"
+#include "engine/vcpu/key.h"
 #include "engine/tb/tb.h"
 
 static struct label *label_of(struct xlate *x)
