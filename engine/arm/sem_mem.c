@@ -351,11 +351,17 @@ static ir_val lowest_address(struct xlate *x, const struct block *t, ir_val base
     }
 }
 
-static void block_writeback(struct xlate *x, const struct block *t, ir_val base)
+/* addr: the lowest address. */
+static ir_val moved_base(struct xlate *x, const struct block *t, ir_val base, ir_val addr)
 {
     int32_t size = (int32_t)words(t) * 4;
+    return t->mode == LM_DB ? addr : plus(x, base, t->mode & 1 ? size : -size);
+}
+
+static void block_writeback(struct xlate *x, const struct block *t, ir_val base, ir_val addr)
+{
     if (t->wback)
-        put_reg(x, t->n, plus(x, base, t->mode & 1 ? size : -size));
+        put_reg(x, t->n, moved_base(x, t, base, addr));
 }
 
 /* An empty list and PC as the base are UNPREDICTABLE: Undefined. */
@@ -390,7 +396,7 @@ static void stm(struct xlate *x, const struct block *t)
     } else {
         ir_emit(x->b, IR_STM, 0, MEM_32 | MEM_ALIGN4, addr, IR_NONE, IR_NONE, t->list, pc_value(x));
     }
-    block_writeback(x, t, base);
+    block_writeback(x, t, base, addr);
 }
 
 /* Loads r0..r14 of the list; returns the value for the PC if that is in it. */
@@ -419,7 +425,7 @@ static ir_val ldm_registers(struct xlate *x, const struct block *t, ir_val base)
     }
     /* Base in the list with write-back is UNPREDICTABLE: the loaded value stays, as in QEMU. */
     if (!base_loaded)
-        block_writeback(x, t, base);
+        block_writeback(x, t, base, addr);
     return pc;
 }
 
@@ -568,9 +574,10 @@ void op_srs(struct xlate *x, uint32_t arg)
     ir_val mode = imm32(x, F('m'));
     ir_val spsr = call(x, HELPER_MRS_SPSR, IR_NONE, IR_NONE, IR_NONE);
     ir_val base = call(x, HELPER_SRS_ADDR, mode, IR_NONE, IR_NONE);
-    store_pair(x, lowest_address(x, &t, base), get_reg(x, 14), spsr);
+    ir_val addr = lowest_address(x, &t, base);
+    store_pair(x, addr, get_reg(x, 14), spsr);
     if (t.wback)
-        call(x, HELPER_SET_BANKED_SP, mode, plus(x, base, t.mode & 1 ? 8 : -8), IR_NONE);
+        call(x, HELPER_SET_BANKED_SP, mode, moved_base(x, &t, base, addr), IR_NONE);
 }
 
 void op_rfe(struct xlate *x, uint32_t arg)
@@ -582,8 +589,9 @@ void op_rfe(struct xlate *x, uint32_t arg)
     }
     struct block t = {F('n'), 3, (enum lm_mode)(arg ? arg : F('p') << 1 | F('u')), F('w')};
     ir_val base = get_reg(x, t.n), pc, cpsr;
-    load_pair(x, lowest_address(x, &t, base), &pc, &cpsr);
-    block_writeback(x, &t, base);
+    ir_val addr = lowest_address(x, &t, base);
+    load_pair(x, addr, &pc, &cpsr);
+    block_writeback(x, &t, base, addr);
     call(x, HELPER_EXCEPTION_RETURN, pc, cpsr, IR_NONE);
     exit_after_exception_return(x);
 }
