@@ -102,6 +102,9 @@ static int8_t operand(const struct xlate *x, ir_val v)
         return RG_IMM;
     if (val->kind == VAL_GREG && x->greg_val[val->at] == v)
         return val->at;
+    for (int8_t g = 0; g < 15; g++)
+        if (x->greg_val[g] == v)
+            return g;
     return RG_NONE;
 }
 
@@ -141,7 +144,7 @@ static struct recipe without(struct recipe r, unsigned g)
 static struct recipe after_write(struct recipe r, unsigned g, ir_val v)
 {
     r = without(r, g);
-    if (v != IR_NONE && r.val == v)
+    if (v != IR_NONE && r.val == v && r.d == RG_NONE) /* the first place stays: a label may rely on it */
         r.d = (int8_t)g;
     return r;
 }

@@ -85,6 +85,8 @@ void lower_call(struct xlate *x)
         if (h->writes_regs)
             flags_greg_drop(x, g, IR_NONE);
     if (in->uses) {
+        if (in->op == IR_CALL) /* C leaves the upper half undefined, and values have it clear */
+            asm_mov_rr(&x->a, 4, RAX, RAX);
         x->locked |= BIT(RAX);
         alloc_def_in(x, RAX);
     }
