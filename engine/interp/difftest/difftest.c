@@ -20,7 +20,7 @@ static struct {
     const char *isa, *engine, *against, *qemu, *only;
     uint64_t seed, count, snippets;
     unsigned insns;
-    bool no_memory, keep_going, verbose, coverage;
+    bool no_memory, faults, keep_going, verbose, coverage;
 } opt = {.isa = "both", .engine = "interp", .against = "qemu", .qemu = "qemu-arm", .seed = 1, .count = 200000, .insns = 12};
 
 static struct image image;
@@ -75,21 +75,23 @@ static enum local_engine engine_of(const char *name)
 }
 
 /* Run the image's snippet i in both. False: they differ; the outcomes are in wanted and got, why if one broke off. */
-static bool agree(const struct image *im, unsigned i, const struct outcome *reference, uint64_t split, char why[160])
+static bool agree(const struct image *im, unsigned i, const struct outcome *reference, uint64_t split, char why[400])
 {
-    why[0] = 0;
-    if (reference) {
+    char wanted_why[160] = "", got_why[160] = "";
+    if (reference)
         wanted = *reference;
-    } else if (!local_run(im, i, LOCAL_INTERP, split, &wanted, why)) {
-        return false;
-    }
-    if (!local_run(im, i, engine_of(opt.engine), split, &got, why))
-        return false;
-    return same(&wanted, &got);
+    else
+        local_run(im, i, LOCAL_INTERP, split, &wanted, wanted_why);
+    local_run(im, i, engine_of(opt.engine), split, &got, got_why);
+    why[0] = 0;
+    if (same(&wanted, &got) && !strcmp(wanted_why, got_why))
+        return true;
+    snprintf(why, 400, "expected %s; got %s", wanted_why[0] ? wanted_why : "the end", got_why[0] ? got_why : "the end");
+    return false;
 }
 
 /* A program with this snippet alone, at the same offset in its page. */
-static bool agree_alone(const struct snippet *s, uint32_t pc, uint64_t split, char why[160])
+static bool agree_alone(const struct snippet *s, uint32_t pc, uint64_t split, char why[400])
 {
     static struct image one;
     if (!one.max)
@@ -128,7 +130,7 @@ static void without_group(struct snippet *out, const struct snippet *s, uint16_t
 static void shrink(struct snippet *s, uint32_t pc, uint64_t split)
 {
     static struct snippet smaller;
-    char why[160];
+    char why[400];
     for (bool again = true; again && s->n > 1;) {
         again = false;
         for (unsigned i = s->n; i-- > 0 && s->n > 1;) {
@@ -163,7 +165,7 @@ static void print_code(const struct snippet *s, uint32_t pc)
 
 static void report(struct snippet *s, uint64_t seed, uint32_t pc)
 {
-    char why[160];
+    char why[400];
     fprintf(stderr, "seed %" PRIu64 " (%s, %s against %s): mismatch\n", seed, s->thumb ? "t32" : "a32", opt.engine,
             opt.against);
     if (agree_alone(s, pc, seed, why))
@@ -230,7 +232,7 @@ static bool batch(uint64_t seed, unsigned n)
     }
     local_load(&image);
     for (unsigned i = 0; i < done; i++) {
-        char why[160];
+        char why[400];
         compared++;
         current.s = &snippets[i];
         current.seed = seed + i;
@@ -267,7 +269,7 @@ static void print_exclusion(const char *name, const char *why)
 static const struct option options[] = {
     {"isa", 1, NULL, 'i'},       {"engine", 1, NULL, 'e'},    {"against", 1, NULL, 'a'}, {"seed", 1, NULL, 's'},
     {"count", 1, NULL, 'c'},     {"snippets", 1, NULL, 'n'},  {"insns", 1, NULL, 'l'},   {"qemu", 1, NULL, 'q'},
-    {"only", 1, NULL, 'o'},      {"no-memory", 0, NULL, 'm'}, {"keep-going", 0, NULL, 'k'}, {"verbose", 0, NULL, 'v'},
+    {"only", 1, NULL, 'o'},      {"no-memory", 0, NULL, 'm'}, {"faults", 0, NULL, 'f'},    {"keep-going", 0, NULL, 'k'}, {"verbose", 0, NULL, 'v'},
     {"coverage", 0, NULL, 'C'},  {"exclusions", 0, NULL, 'x'}, {"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0},
 };
 
@@ -282,6 +284,7 @@ static const char usage[] =
     "  --insns=N               mean length of a snippet (12)\n"
     "  --only=PREFIX           rows of the decode tables whose name begins so\n"
     "  --no-memory             no loads and stores\n"
+    "  --faults                make accesses fault now and then; only against interp\n"
     "  --keep-going            report every mismatch\n"
     "  --verbose               print each snippet, its IR and host code\n"
     "  --coverage              how often each row was generated\n"
@@ -310,6 +313,7 @@ int main(int argc, char **argv)
         case 'q': opt.qemu = optarg; break;
         case 'o': opt.only = optarg; break;
         case 'm': opt.no_memory = true; break;
+        case 'f': opt.faults = true; break;
         case 'k': opt.keep_going = true; break;
         case 'v': opt.verbose = true; break;
         case 'C': opt.coverage = true; break;
@@ -326,8 +330,13 @@ int main(int argc, char **argv)
         return 2;
     }
 
+    if (opt.faults && strcmp(opt.against, "interp")) {
+        fprintf(stderr, "difftest: --faults needs --against=interp: the reference has no page tables\n");
+        return 2;
+    }
+
     struct error e = {0};
-    if (!local_init(engine_of(opt.engine) == LOCAL_JIT, &e)) {
+    if (!local_init(engine_of(opt.engine) == LOCAL_JIT, opt.faults, &e)) {
         fprintf(stderr, "difftest: %s\n", e.text);
         return 1;
     }

@@ -28,7 +28,8 @@ extern const struct atomics_ops atomics_cmpxchg; /* needs nobody else to stop */
 enum {
     LOW_RAM = LAYOUT_RUNTIME, LOW_BYTES = 8 << 20,
     HIGH_RAM = 0x20000000, HIGH_BYTES = 1 << 20,
-    PAGE_TABLE = HIGH_RAM + 0x10000, /* level 1: 16 KiB */
+    PAGE_TABLE = HIGH_RAM + 0x10000,  /* level 1: 16 KiB */
+    SMALL_PAGES = HIGH_RAM + 0x14000, /* level 2 of HIGH_RAM's megabyte: 1 KiB */
     CODE_BYTES = 2 << 20,
 };
 
@@ -44,12 +45,21 @@ static void put32(gpa pa, uint32_t x)
     memcpy(mem_ram_ptr(pa, NULL), &x, 4);
 }
 
-/* Flat, normal memory, open to all: with the MMU off everything would be strongly-ordered and unaligned accesses fault. */
-static void make_page_table(void)
+/* Flat, normal memory, open to all: with the MMU off everything would be strongly-ordered and unaligned accesses fault.
+ * faults: the arena's first page is read-only and its last is not there. */
+static void make_page_table(bool faults)
 {
     for (uint32_t mb = LOW_RAM >> 20; mb < (LOW_RAM + LOW_BYTES) >> 20; mb++)
         put32(PAGE_TABLE + mb * 4, mb << 20 | 0x1c0e);
-    put32(PAGE_TABLE + (HIGH_RAM >> 20) * 4, HIGH_RAM | 0x1c0e);
+    put32(PAGE_TABLE + (HIGH_RAM >> 20) * 4, SMALL_PAGES | 1);
+    for (uint32_t va = HIGH_RAM; va < HIGH_RAM + HIGH_BYTES; va += 4096) {
+        uint32_t attributes = 0x7e;
+        if (faults && va == LAYOUT_ARENA)
+            attributes = 0x6e;
+        if (faults && va == LAYOUT_ARENA + ARENA_BYTES - 4096)
+            attributes = 0;
+        put32(SMALL_PAGES + (va >> 12 & 255) * 4, attributes ? va | attributes : 0);
+    }
     cpu->sys.ttbcr = 0;
     cpu->sys.ttbr0 = PAGE_TABLE;
     cpu->sys.dacr = 1;
@@ -96,7 +106,7 @@ static bool init_jit(struct error *e)
     return false;
 }
 
-bool local_init(bool jit, struct error *e)
+bool local_init(bool jit, bool faults, struct error *e)
 {
     if (!mem_add_ram(LOW_RAM, LOW_BYTES, e) || !mem_add_ram(HIGH_RAM, HIGH_BYTES, e) || !vcpu_alloc(0, e))
         return false;
@@ -109,7 +119,7 @@ bool local_init(bool jit, struct error *e)
         return false;
     const uint32_t regs[16] = {0};
     arm_reset(cpu, regs, 0xd3);
-    make_page_table();
+    make_page_table(faults);
     return !jit || init_jit(e);
 }
 
@@ -217,6 +227,7 @@ bool local_run(const struct image *im, unsigned i, enum local_engine engine, uin
     cpu->q = state[15] >> 27 & 1;
     cpu->ge = state[15] >> 16 & 15;
     cpu->it = 0;
+    cpu->sys.dfsr = cpu->sys.dfar = 0;
     atomics->clear(cpu);
 
     unsigned blocks = 0;
@@ -227,15 +238,20 @@ bool local_run(const struct image *im, unsigned i, enum local_engine engine, uin
         run_block(engine, 1 + rng_below(&r, rng_one_in(&r, 2) ? 4 : 64));
     }
 
+    bool excepted = (cpu->cpsr & 0x1f) != MODE_USR;
+    uint32_t mode = cpu->cpsr & 0x1f, lr = cpu->r[14], vector = cpu->r[15];
+    uint32_t spsr = mode == MODE_ABT ? cpu->sys.spsr[BANK_ABT] : cpu->sys.spsr[BANK_UND];
+    if (excepted)
+        arm_switch_mode(cpu, MODE_USR); /* User's r13, r14 */
     memcpy(out->regs, cpu->r, sizeof out->regs);
     out->cpsr = (uint32_t)cpu->nf << 31 | (uint32_t)cpu->zf << 30 | (uint32_t)cpu->cf << 29 | (uint32_t)cpu->vf << 28 |
                 cpu->q << 27 | cpu->ge << 16;
     memcpy(out->arena, arena, ARENA_BYTES);
     if (cpu->r[15] == LAYOUT_DONE && !cpu->it)
         return true;
-    if ((cpu->cpsr & 0x1f) != MODE_USR)
-        snprintf(why, 160, "exception to mode 0x%x, r15 0x%x, lr 0x%x, dfsr 0x%x, dfar 0x%x", cpu->cpsr & 0x1f, cpu->r[15],
-                 cpu->r[14], cpu->sys.dfsr, cpu->sys.dfar);
+    if (excepted)
+        snprintf(why, 160, "exception to mode 0x%x, r15 0x%x, lr 0x%x, spsr 0x%x, dfsr 0x%x, dfar 0x%x", mode, vector, lr, spsr,
+                 cpu->sys.dfsr, cpu->sys.dfar);
     else
         snprintf(why, 160, "after %u blocks at 0x%x (it 0x%x), the last one at 0x%x", blocks, cpu->r[15], cpu->it, last);
     return false;
