@@ -238,8 +238,8 @@ static void tlbi_write(struct vcpu *v, const struct reg *r, uint32_t val)
 
 static void icache_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
-    (void)r, (void)val;
-    tb_icache_maintenance(v);
+    (void)val;
+    tb_icache_maintenance(v, r->opc2 == 0);
 }
 
 static bool barriers_enabled(struct vcpu *v, bool write)

@@ -17,7 +17,7 @@ static struct vcpu_thread thread;
 
 WEAK const struct atomics_ops *atomics;
 
-WEAK void tb_icache_maintenance(struct vcpu *v)
+WEAK void tb_icache_maintenance(struct vcpu *v, bool all)
 {
     (void)v;
     fake_icache++;

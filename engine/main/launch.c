@@ -133,6 +133,7 @@ static void configure(const struct resolved *r)
 {
     exec_config.engine = options->engine == OPTION_ENGINE_INTERP ? ENGINE_INTERP : ENGINE_JIT;
     exec_config.no_chain = options->no_chain;
+    tb_iciallu_flushes = options->iciallu == OPTION_ICIALLU_FLUSH;
     exec_config.max_insns = (unsigned)options->max_insns;
     exec_config.dump = r->dump;
     exec_config.dump_lo = r->dump_lo;
@@ -159,6 +160,10 @@ static bool make_machine(const struct resolved *r, struct error *e)
         .image = options->image,
         .raw = options->raw,
         .dtb = options->dtb,
+        .kernel = options->kernel,
+        .initrd = options->initrd,
+        .append = options->append,
+        .uart1 = options->uart1,
         .argv = options->guest_args,
         .uart_fd_in = STDIN_FILENO,
         .uart_fd_out = STDOUT_FILENO,

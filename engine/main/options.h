@@ -28,6 +28,7 @@ struct run_options {
 
 enum { SEMIHOSTING_ON, SEMIHOSTING_OFF }; /* in the order of options.def */
 enum { OPTION_ENGINE_JIT, OPTION_ENGINE_INTERP };
+enum { OPTION_ICIALLU_NONE, OPTION_ICIALLU_FLUSH };
 
 /* argv: what follows `run`, NULL-terminated. What is behind the image belongs to the guest. False: e says which word is wrong
  * and what would be right. */

@@ -180,8 +180,11 @@ void tb_flush_now(struct vcpu *v)
     sync_safe_work(v, flush_work, atomic_load_explicit(&flushes, memory_order_relaxed));
 }
 
-void tb_icache_maintenance(struct vcpu *v)
+bool tb_iciallu_flushes;
+
+void tb_icache_maintenance(struct vcpu *v, bool all)
 {
-    /* Translations are coherent with stores already (T1): nothing to do but to end the block, which the caller does. */
     dlog(INVAL, "vcpu%u: I-cache maintenance", v->index);
+    if (all && tb_iciallu_flushes)
+        tb_flush_async();
 }

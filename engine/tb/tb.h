@@ -145,7 +145,10 @@ void tb_flush_async(void);
 /* SAFEPOINT: flush now. */
 void tb_flush_now(struct vcpu *v);
 
-void tb_icache_maintenance(struct vcpu *v);
+/* Own thread, in a helper whose block ends after it. all: ICIALLU and its like. Translations are coherent with stores already (T1),
+ * so there is nothing to do, unless --iciallu=flush asks for a flush of all translations by each (to study flushes). */
+void tb_icache_maintenance(struct vcpu *v, bool all);
+extern bool tb_iciallu_flushes; /* const after LAUNCH */
 uint64_t tb_live_count(void);
 
 struct tb *tb_alloc(unsigned exits_max);
