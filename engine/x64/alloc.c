@@ -5,7 +5,8 @@
  * a set_reg of the same guest instruction will store is computed there at once. The rest live in rax, rcx and rdx;
  * when these are all taken the value that is used last goes to v->spill[].
  *
- * A1  greg_val[g] is a value of kind VAL_GREG at g, or none. Before g is written, such a value moves if it is
+ * A1  greg_val[g] is a value that guest register g is equal to, or none; several registers may be equal to one value, and
+ *     the value may have a scratch register besides. Before g is written, a value that is only there moves if it is
  *     needed afterwards.
  * A2  A result may be written to guest register g before its set_reg only if nothing in between can see the
  *     difference: no fault, no exit, no label, no read or write of g, and no later use of a value that is still in g.
@@ -52,7 +53,12 @@ ir_val alloc_rep(const struct xlate *x, ir_val v)
 
 bool alloc_const(const struct xlate *x, ir_val v, uint32_t *out)
 {
-    return ir_is_const(x->ir, v, out);
+    const struct value *val = &x->val[alloc_rep(x, v)];
+
+    if (val->kind != VAL_CONST)
+        return false;
+    *out = val->imm;
+    return true;
 }
 
 bool alloc_needed(const struct xlate *x, ir_val v)
@@ -91,7 +97,18 @@ static void bind(struct xlate *x, ir_val v, int reg)
     x->reg_val[reg] = v;
 }
 
-/* The register becomes free; its value, if alive, goes to a slot. */
+/* A guest register other than `except` that is equal to v, or -1; pinned ones first. */
+static int holder(const struct xlate *x, ir_val v, int except)
+{
+    int found = -1;
+
+    for (int g = 0; g < (int)ARRAY_SIZE(x->greg_val); g++)
+        if (x->greg_val[g] == v && g != except && (found < 0 || host_of((unsigned)found) < 0))
+            found = g;
+    return found;
+}
+
+/* The register becomes free; its value, if alive, goes to a slot, unless a guest register has it too. */
 static void spill(struct xlate *x, int reg)
 {
     ir_val v = x->reg_val[reg];
@@ -99,6 +116,12 @@ static void spill(struct xlate *x, int reg)
     x->reg_val[reg] = IR_NONE;
     if (v == IR_NONE || !alive(x, v))
         return;
+    int g = holder(x, v, -1);
+    if (g >= 0) {
+        x->val[v].kind = VAL_GREG;
+        x->val[v].at = (int8_t)g;
+        return;
+    }
     unsigned slot = find_slot(x, 0);
     asm_store(&x->a, bytes_of(x, v), slot_mem(slot), reg);
     x->slot_val[slot] = v;
@@ -195,6 +218,16 @@ void emit_alu(struct xlate *x, enum x64_alu op, int dst, struct opnd o)
     }
 }
 
+/* A value without a scratch register any more, at its last use. Guest registers that are equal to it go on being
+ * that: a get_reg may still find it. */
+static void drop_value(struct xlate *x, ir_val v)
+{
+    int g = holder(x, v, -1);
+
+    x->val[v].kind = g >= 0 ? VAL_GREG : VAL_NONE;
+    x->val[v].at = (int8_t)g;
+}
+
 /* -- Operands ------------------------------------------------------------------------------------------------------ */
 
 int alloc_reg_in(struct xlate *x, ir_val v, int prefer)
@@ -213,7 +246,6 @@ int alloc_reg_in(struct xlate *x, ir_val v, int prefer)
             return host_of((unsigned)val->at);
         r = alloc_temp(x, prefer);
         asm_load(&x->a, 4, r, greg_mem((unsigned)val->at));
-        x->greg_val[val->at] = IR_NONE;
         bind(x, v, r);
         return r;
     case VAL_REG:
@@ -273,7 +305,7 @@ int alloc_copy(struct xlate *x, ir_val v, int prefer)
 
         if (x->reg_val[r] == v)
             x->reg_val[r] = IR_NONE; /* stays locked; the value ends here */
-        val->kind = VAL_NONE;
+        drop_value(x, v);
         return r;
     }
     uint32_t locked = x->locked;
@@ -299,7 +331,7 @@ void alloc_done(struct xlate *x, ir_val v)
     if (val->kind == VAL_REG) {
         x->reg_val[val->at] = IR_NONE;
         x->locked &= ~BIT(val->at);
-        val->kind = VAL_NONE;
+        drop_value(x, v);
     }
 }
 
@@ -325,7 +357,8 @@ static int def_target(const struct xlate *x)
 
                 if (host_of(g) < 0 || ((read | written) & BIT(g)))
                     return -1;
-                if (x->greg_val[g] != IR_NONE && alloc_needed(x, x->greg_val[g]))
+                ir_val old = x->greg_val[g];
+                if (old != IR_NONE && alloc_needed(x, old) && x->val[old].kind == VAL_GREG && holder(x, old, (int)g) < 0)
                     return -1;
                 return (int)g;
             }
@@ -363,6 +396,7 @@ int alloc_def(struct xlate *x, int prefer)
 
     if (x->def_greg >= 0) {
         flags_greg_drop(x, (unsigned)x->def_greg, (ir_val)x->i);
+        alloc_greg_written(x, (unsigned)x->def_greg); /* emits nothing: def_target() */
         val->kind = VAL_GREG;
         val->at = (int8_t)x->def_greg;
         x->greg_val[x->def_greg] = (ir_val)x->i;
@@ -418,7 +452,14 @@ void alloc_greg_written(struct xlate *x, unsigned g)
     ir_val v = x->greg_val[g];
 
     x->greg_val[g] = IR_NONE;
-    if (v == IR_NONE || !alloc_needed(x, v))
+    if (v == IR_NONE || x->val[v].kind != VAL_GREG || x->val[v].at != (int)g)
+        return;
+    int other = holder(x, v, -1);
+    if (other >= 0) {
+        x->val[v].at = (int8_t)other;
+        return;
+    }
+    if (!alloc_needed(x, v))
         return;
     int r = alloc_temp(x, NO_REG);
     if (host_of(g) >= 0)
@@ -434,7 +475,7 @@ void alloc_set_reg(struct xlate *x, unsigned g, ir_val v)
     v = alloc_rep(x, v);
     struct value *val = &x->val[v];
 
-    if (val->kind == VAL_GREG && (unsigned)val->at == g)
+    if (x->greg_val[g] == v)
         return;
     flags_greg_save(x, g, v, false);
     struct opnd o = alloc_opnd(x, v);
@@ -447,18 +488,20 @@ void alloc_set_reg(struct xlate *x, unsigned g, ir_val v)
             asm_store_i(&x->a, 4, greg_mem(g), o.imm);
         else
             asm_store(&x->a, 4, greg_mem(g), o.reg);
-        return;
+    } else {
+        emit_mov_opnd(x, host_of(g), o);
     }
-    emit_mov_opnd(x, host_of(g), o);
-    /* From here on the guest register is the better place. */
-    if (val->kind == VAL_REG || val->kind == VAL_SPILL) {
+    if (val->kind == VAL_CONST)
+        return;
+    x->greg_val[g] = v;
+    /* From here on a pinned guest register is the better place, and any is better than a slot. */
+    if (val->kind == VAL_SPILL || (val->kind == VAL_REG && host_of(g) >= 0)) {
         if (val->kind == VAL_REG)
             x->reg_val[val->at] = IR_NONE;
         else
             x->slot_val[val->at] = IR_NONE;
         val->kind = VAL_GREG;
         val->at = (int8_t)g;
-        x->greg_val[g] = v;
     }
 }
 
@@ -466,6 +509,10 @@ void alloc_set_reg(struct xlate *x, unsigned g, ir_val v)
 
 void alloc_spill_all(struct xlate *x, bool regs)
 {
+    if (regs) /* nothing may rely on guest registers */
+        for (unsigned g = 0; g < ARRAY_SIZE(x->greg_val); g++)
+            if (x->greg_val[g] != IR_NONE && x->val[x->greg_val[g]].kind != VAL_GREG)
+                x->greg_val[g] = IR_NONE;
     for (int r = RAX; r <= RDX; r++) {
         ir_val v = x->reg_val[r];
 
@@ -478,7 +525,7 @@ void alloc_spill_all(struct xlate *x, bool regs)
         ir_val v = x->greg_val[g];
 
         x->greg_val[g] = IR_NONE;
-        if (v == IR_NONE || !alloc_needed(x, v))
+        if (v == IR_NONE || !alloc_needed(x, v) || x->val[v].kind != VAL_GREG)
             continue;
         int r = host_of(g);
         if (r < 0) {
@@ -524,9 +571,13 @@ void alloc_end_op(struct xlate *x)
     x->locked = 0;
     x->hold = false;
     for (int r = RAX; r <= RDX; r++)
-        if (x->reg_val[r] != IR_NONE && !alloc_needed(x, x->reg_val[r]))
+        if (x->reg_val[r] != IR_NONE && !alloc_needed(x, x->reg_val[r])) {
+            drop_value(x, x->reg_val[r]);
             x->reg_val[r] = IR_NONE;
+        }
     for (unsigned k = 0; k < SPILL_SLOTS; k++)
-        if (x->slot_val[k] != IR_NONE && !alloc_needed(x, x->slot_val[k]))
+        if (x->slot_val[k] != IR_NONE && !alloc_needed(x, x->slot_val[k])) {
+            drop_value(x, x->slot_val[k]);
             x->slot_val[k] = IR_NONE;
+        }
 }

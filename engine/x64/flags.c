@@ -657,6 +657,10 @@ static void written_until(const struct xlate *x, const struct label *l, uint32_t
         switch (in->op) {
         case IR_SET_REG: *gregs |= BIT(in->imm); break;
         case IR_LDM: *gregs |= in->imm & 0x7fff; break;
+        case IR_LABEL: /* another join on the way: who knows from where */
+            *gregs = 0x7fff;
+            *flags = FLAG_ALL;
+            return;
         case IR_CALL:
         case IR_CALL64:
             if (ir_helper_info[in->imm].writes_regs)

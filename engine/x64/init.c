@@ -20,6 +20,7 @@ WEAK(slow_store64);
 WEAK(slow_ldm);
 WEAK(slow_stm);
 WEAK(exec_jump_cache_miss);
+WEAK(code_stub_space);
 /* Only their addresses are used here; engine/arm/helpers.h has the types. */
 #define HELPER(id, function, args, result, attrs) extern void function(void) __attribute__((weak));
 #include "engine/ir/helpers.def"

@@ -128,30 +128,22 @@ static void lower_ldm(struct xlate *x)
     /* Values that are equal to a register about to be loaded move first: into scratch registers, so that a fault
      * leaves the guest registers alone. */
     int addr;
-    for (unsigned g = 0; g < 15; g++)
-        if (mask & BIT(g))
-            if (x->greg_val[g] != IR_NONE && x->greg_val[g] != alloc_rep(x, in->a))
-                alloc_greg_written(x, g);
     ir_val base = alloc_rep(x, in->a);
-    if (x->val[base].kind == VAL_GREG && (mask & BIT(x->val[base].at))) {
-        unsigned g = (unsigned)x->val[base].at;
-
-        if (alloc_needed(x, base)) {
-            alloc_greg_written(x, g);
-            addr = alloc_reg_in(x, base, RCX);
-        } else {
-            addr = alloc_copy(x, base, RCX);
-        }
-    } else {
-        addr = alloc_reg_in(x, base, RCX);
-    }
+    bool base_lost = x->val[base].kind == VAL_GREG && (mask & BIT(x->val[base].at)) && !alloc_needed(x, base);
+    addr = base_lost ? alloc_copy(x, base, RCX) : NO_REG;
     for (unsigned g = 0; g < 15; g++)
         if (mask & BIT(g)) {
-            x->greg_val[g] = IR_NONE;
+            alloc_greg_written(x, g);
             flags_greg_drop(x, g, IR_NONE);
         }
+    if (!base_lost)
+        addr = alloc_reg_in(x, base, RCX);
     int page = alloc_temp(x, RDX);
-    int dst = in->imm & BIT(15) ? alloc_def(x, NO_REG) : NO_REG;
+    int dst = NO_REG;
+    if (in->imm & BIT(15))
+        dst = alloc_def(x, NO_REG);
+    else
+        alloc_def_const(x, 0); /* no result: nobody should ask */
     for (unsigned g = 0; g < 15 && tmp < 0; g++)
         if ((mask & BIT(g)) && host_of(g) < 0)
             tmp = is_scratch(dst) ? dst : alloc_temp(x, NO_REG);
