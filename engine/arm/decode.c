@@ -39,8 +39,8 @@ struct table {
     unsigned n, width;
     /* Bucket number: bits hi_lsb.. of hi_bits bits, then lo_lsb.. of lo_bits. */
     uint8_t hi_lsb, hi_bits, lo_lsb, lo_bits;
-    uint32_t *start;  /* bucket -> first entry in list; one more at the end */
-    uint16_t *list;   /* row numbers */
+    uint32_t *start; /* bucket -> first entry in list; one more at the end */
+    uint16_t *list;  /* row numbers */
 };
 
 static struct table tables[INSN_SETS] = {
@@ -54,7 +54,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void compile_row(struct insn_row *r, unsigned width)
 {
-    CHECK(strlen(r->pattern) == width, "%s: pattern '%s' is not %u bits", r->name, r->pattern, width);
+    CHECK(strlen(r->pattern) == width, "%s: pattern '%s' is not %u bits", r->name, r->pattern,
+          width);
     unsigned nn = 0;
     for (unsigned i = 0; i < width;) {
         char c = r->pattern[i];
@@ -115,7 +116,8 @@ static void compile_table(struct table *t)
     for (int fill = 0; fill < 2; fill++) {
         uint32_t n = 0;
         for (uint32_t b = 0; b < nb; b++) {
-            uint32_t word = (b >> t->lo_bits) << t->hi_lsb | (b & (BIT(t->lo_bits) - 1)) << t->lo_lsb;
+            uint32_t word = (b >> t->lo_bits) << t->hi_lsb | (b & (BIT(t->lo_bits) - 1))
+                                                                 << t->lo_lsb;
             t->start[b] = n;
             for (unsigned k = 0; k < t->n; k++) {
                 const struct insn_row *r = &t->rows[order[k]];

@@ -45,7 +45,7 @@ struct insn_row {
     uint32_t arg;
     /* compiled from the pattern */
     uint32_t mask, value;
-    uint32_t should;    /* bits of mask that are O or I */
+    uint32_t should;   /* bits of mask that are O or I */
     uint32_t not15[2]; /* bits that may not all be set; 0: no such rule */
     uint8_t nruns;
     struct field_run runs[12];

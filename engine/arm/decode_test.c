@@ -66,8 +66,9 @@ static void test_texts(void **state)
         disasm(texts[i].thumb, w, text, sizeof text);
         const char *name = r ? r->name : "undefined";
         if (strcmp(name, texts[i].row) || strcmp(text, texts[i].text)) {
-            print_error("%s %s: row %s, text '%s'; wanted %s, '%s'\n", texts[i].thumb ? "T32" : "A32", texts[i].word,
-                        name, text, texts[i].row, texts[i].text);
+            print_error("%s %s: row %s, text '%s'; wanted %s, '%s'\n",
+                        texts[i].thumb ? "T32" : "A32", texts[i].word, name, text, texts[i].row,
+                        texts[i].text);
             bad++;
         }
     }
@@ -106,7 +107,8 @@ static void test_no_ambiguous_overlap(void **state)
             for (unsigned j = i + 1; j < n; j++) {
                 if (overlap(&rows[i], &rows[j]) && !more_special(&rows[i], &rows[j]) &&
                     !more_special(&rows[j], &rows[i])) {
-                    print_error("%s %s and %s %s\n", rows[i].name, rows[i].pattern, rows[j].name, rows[j].pattern);
+                    print_error("%s %s and %s %s\n", rows[i].name, rows[i].pattern, rows[j].name,
+                                rows[j].pattern);
                     bad++;
                 }
             }
@@ -151,7 +153,8 @@ static void test_own_row(void **state)
                 if (got == &rows[i])
                     own++;
                 else if (!got || !more_special(got, &rows[i]))
-                    fail_msg("%s %s goes to %s", rows[i].name, rows[i].pattern, got ? got->name : "nothing");
+                    fail_msg("%s %s goes to %s", rows[i].name, rows[i].pattern,
+                             got ? got->name : "nothing");
             }
             if (!own)
                 fail_msg("%s %s is never reached", rows[i].name, rows[i].pattern);
@@ -205,8 +208,10 @@ static const struct {
     const char *rows, *why;
 } not_there[] = {
     {"nop_hint", "unallocated hints are NOPs"},
-    {"memhint_imm memhint_reg memhint_lit memhint_imm12 memhint_imm8 pldw_lit", "unallocated memory hints are NOPs"},
-    {"stm stmdb ldm ldmdb", "T32 with SP, or LR and PC, in the list: UNPREDICTABLE, transferred as in A32"},
+    {"memhint_imm memhint_reg memhint_lit memhint_imm12 memhint_imm8 pldw_lit",
+     "unallocated memory hints are NOPs"},
+    {"stm stmdb ldm ldmdb",
+     "T32 with SP, or LR and PC, in the list: UNPREDICTABLE, transferred as in A32"},
     {"cps", "imod 01, and a mode without M: UNPREDICTABLE, the rest is done"},
     {"b_cond", "control instructions with a wrong should-be bit land here, and are Undefined"},
 };
@@ -307,8 +312,11 @@ static bool translates_to_undefined(bool thumb, uint32_t w)
     set_of(thumb, w, &len);
     uint32_t halves = thumb && len == 4 ? w << 16 | w >> 16 : w;
     memcpy(code, &halves, 4);
-    struct arm_translate_req req = {.pc = 0x8000, .flags = (thumb ? TBF_THUMB : 0) | TBF_PRIV, .host = code,
-                                    .page_left = len, .max_insns = 1};
+    struct arm_translate_req req = {.pc = 0x8000,
+                                    .flags = (thumb ? TBF_THUMB : 0) | TBF_PRIV,
+                                    .host = code,
+                                    .page_left = len,
+                                    .max_insns = 1};
     struct arm_translated out;
     arm_translate_block(&b, &req, &out);
     const char *wrong = ir_verify(&b);
@@ -341,7 +349,8 @@ static bool agrees(bool thumb, uint32_t w)
             if (has_prefix_of(not_here[i].mnemonics, mnemonic))
                 return true;
         if (!r) {
-            print_error("%s %08x: undefined here, capstone has '%s'\n", thumb ? "T32" : "A32", w, text);
+            print_error("%s %08x: undefined here, capstone has '%s'\n", thumb ? "T32" : "A32", w,
+                        text);
             return false;
         }
     }
@@ -409,10 +418,10 @@ int main(void)
     const char *s = getenv("DBT_SEED");
     seed = s ? strtoull(s, NULL, 0) : 88172645463325252u;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_texts),        cmocka_unit_test(test_no_ambiguous_overlap),
-        cmocka_unit_test(test_own_row),      cmocka_unit_test(test_t16_prefixes),
-        cmocka_unit_test(test_fields),       cmocka_unit_test(test_random_a32),
-        cmocka_unit_test(test_random_t32),   cmocka_unit_test(test_all_t16),
+        cmocka_unit_test(test_texts),      cmocka_unit_test(test_no_ambiguous_overlap),
+        cmocka_unit_test(test_own_row),    cmocka_unit_test(test_t16_prefixes),
+        cmocka_unit_test(test_fields),     cmocka_unit_test(test_random_a32),
+        cmocka_unit_test(test_random_t32), cmocka_unit_test(test_all_t16),
         cmocka_unit_test(test_instances),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

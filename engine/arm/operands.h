@@ -9,13 +9,28 @@
 
 /* Data processing: numbered as the A32 opcode field; ORN exists in T32 only. */
 enum dp_op {
-    DP_AND, DP_EOR, DP_SUB, DP_RSB, DP_ADD, DP_ADC, DP_SBC, DP_RSC,
-    DP_TST, DP_TEQ, DP_CMP, DP_CMN, DP_ORR, DP_MOV, DP_BIC, DP_MVN, DP_ORN,
+    DP_AND,
+    DP_EOR,
+    DP_SUB,
+    DP_RSB,
+    DP_ADD,
+    DP_ADC,
+    DP_SBC,
+    DP_RSC,
+    DP_TST,
+    DP_TEQ,
+    DP_CMP,
+    DP_CMN,
+    DP_ORR,
+    DP_MOV,
+    DP_BIC,
+    DP_MVN,
+    DP_ORN,
     DP_OP = 0x1f,
-    DP_S_OUTSIDE_IT = 0x20,  /* T16: sets the flags unless in an IT block */
-    DP_RDN = 0x40,           /* T16: Rn (the first operand) is Rd */
-    DP_SP = 0x80,            /* T16: Rn (and Rd, without a field) is SP */
-    DP_T32 = 0x100,          /* T32: no data processing writes PC but the T16 high-register forms */
+    DP_S_OUTSIDE_IT = 0x20, /* T16: sets the flags unless in an IT block */
+    DP_RDN = 0x40,          /* T16: Rn (the first operand) is Rd */
+    DP_SP = 0x80,           /* T16: Rn (and Rd, without a field) is SP */
+    DP_T32 = 0x100,         /* T32: no data processing writes PC but the T16 high-register forms */
 };
 enum shift_type { SH_LSL, SH_LSR, SH_ASR, SH_ROR };
 #define DP_SHIFT(type) ((uint32_t)(type) << 12) /* shift type that the encoding implies */
@@ -27,13 +42,22 @@ enum {
     MEMF_SP = 0x400,      /* base is SP */
     MEMF_LITERAL = 0x800, /* base is PC */
     MEMF_T32 = 0x1000,
-    MEMF_POST = 0x2000,   /* post-indexed: no P W fields */
+    MEMF_POST = 0x2000,    /* post-indexed: no P W fields */
     MEMF_SCALE_SHIFT = 16, /* the immediate counts units of 1 << this */
 };
 #define MEMF_SCALE(n) ((uint32_t)(n) << MEMF_SCALE_SHIFT)
 
 /* Extensions */
-enum ext_kind { EXT_SXTB, EXT_SXTH, EXT_UXTB, EXT_UXTH, EXT_SXTB16, EXT_UXTB16, EXT_KIND = 7, EXT_ADD = 8 };
+enum ext_kind {
+    EXT_SXTB,
+    EXT_SXTH,
+    EXT_UXTB,
+    EXT_UXTH,
+    EXT_SXTB16,
+    EXT_UXTB16,
+    EXT_KIND = 7,
+    EXT_ADD = 8
+};
 
 /* Long multiplies */
 enum mull_op { MULL_U, MULL_S, MULL_ACC = 2 };

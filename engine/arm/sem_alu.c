@@ -14,16 +14,14 @@ ir_val shift_imm(struct xlate *x, ir_val v, enum shift_type type, uint32_t k, ui
         return ir_shift(x->b, shift_op[type], v, k, s);
     ir_val r = v;
     switch (type) {
-    case SH_LSL: /* no shift, carry unchanged */
-        break;
+    case SH_LSL: /* no shift, carry unchanged */ break;
     case SH_LSR: /* by 32 */
     case SH_ASR:
         r = type == SH_LSR ? imm32(x, 0) : ir_shift(x->b, IR_SAR, v, 31, 0);
         if (s)
             set_c(x, ir_shift(x->b, IR_SHR, v, 31, 0));
         break;
-    case SH_ROR:
-        return ir_emit(x->b, IR_RRX, s, 0, v, IR_NONE, IR_NONE, 0, 0);
+    case SH_ROR: return ir_emit(x->b, IR_RRX, s, 0, v, IR_NONE, IR_NONE, 0, 0);
     }
     if (s & FLAG_NZ)
         set_nz(x, r);
@@ -202,7 +200,8 @@ void op_dp_reg(struct xlate *x, uint32_t arg)
 }
 
 /* Shift by register; any PC is UNPREDICTABLE. */
-static ir_val shift_by_reg(struct xlate *x, enum shift_type type, ir_val v, ir_val amount, bool carry)
+static ir_val shift_by_reg(struct xlate *x, enum shift_type type, ir_val v, ir_val amount,
+                           bool carry)
 {
     return ir_emit(x->b, shift_reg_op[type], carry ? FLAG_C : 0, 0, v, amount, IR_NONE, 0, 0);
 }

@@ -166,7 +166,8 @@ static void store_pair(struct xlate *x, ir_val addr, ir_val first, ir_val second
     ir_emit(x->b, IR_ST64, 0, MEM_64 | MEM_ALIGN4, addr, v, IR_NONE, 0, 0);
 }
 
-static void dual(struct xlate *x, bool is_load, unsigned t, unsigned t2, const struct indexing *ix, ir_val off)
+static void dual(struct xlate *x, bool is_load, unsigned t, unsigned t2, const struct indexing *ix,
+                 ir_val off)
 {
     ir_val base = ix->n == 15 ? literal_base(x) : get_reg(x, ix->n);
     ir_val addr = ix->pre ? add_offset(x, base, off, ix->up) : base;
@@ -243,12 +244,14 @@ void op_strex(struct xlate *x, uint32_t arg)
     UNPRED15("ntd");
     uint8_t aux = (uint8_t)arg | MEM_ALIGN;
     ir_val v = swap_if_be(x, get_reg(x, F('t')), arg);
-    put_reg(x, F('d'), ir_emit(x->b, IR_STREX, 0, aux, exclusive_address(x, arg), v, IR_NONE, 0, 0));
+    put_reg(x, F('d'),
+            ir_emit(x->b, IR_STREX, 0, aux, exclusive_address(x, arg), v, IR_NONE, 0, 0));
 }
 
 static void ldrexd(struct xlate *x, unsigned t, unsigned t2)
 {
-    ir_val v = ir_emit(x->b, IR_LDREX64, 0, MEM_64 | MEM_ALIGN, get_reg(x, F('n')), IR_NONE, IR_NONE, 0, 0);
+    ir_val v = ir_emit(x->b, IR_LDREX64, 0, MEM_64 | MEM_ALIGN, get_reg(x, F('n')), IR_NONE,
+                       IR_NONE, 0, 0);
     ir_val first = swap_if_be(x, emit1(x, IR_LO32, v), MEM_32);
     ir_val second = swap_if_be(x, emit1(x, IR_HI32, v), MEM_32);
     put_reg(x, t, first);
@@ -337,7 +340,8 @@ static unsigned words(const struct block *t)
 
 static ir_val plus(struct xlate *x, ir_val v, int32_t k)
 {
-    return k < 0 ? emit2(x, IR_SUB, v, imm32(x, (uint32_t)-k)) : emit2(x, IR_ADD, v, imm32(x, (uint32_t)k));
+    return k < 0 ? emit2(x, IR_SUB, v, imm32(x, (uint32_t)-k))
+                 : emit2(x, IR_ADD, v, imm32(x, (uint32_t)k));
 }
 
 static ir_val lowest_address(struct xlate *x, const struct block *t, ir_val base)

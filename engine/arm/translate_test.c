@@ -46,8 +46,11 @@ static unsigned put_code(bool thumb, uint32_t pc, const char *words)
 
 static void translate(bool thumb, uint32_t flags, uint32_t pc, unsigned max, bool have_next)
 {
-    struct arm_translate_req req = {.pc = pc, .flags = (thumb ? TBF_THUMB : 0) | flags, .host = page + (pc & 0xfff),
-                                    .page_left = 4096 - (pc & 0xfff), .next = have_next ? next_page : NULL,
+    struct arm_translate_req req = {.pc = pc,
+                                    .flags = (thumb ? TBF_THUMB : 0) | flags,
+                                    .host = page + (pc & 0xfff),
+                                    .page_left = 4096 - (pc & 0xfff),
+                                    .next = have_next ? next_page : NULL,
                                     .max_insns = max};
     arm_translate_block(&block, &req, &out);
     if (out.needs_next)
@@ -65,6 +68,7 @@ static const struct listing {
     uint32_t flags;
     const char *words, *text;
 } listings[] = {
+    /* clang-format off */
     {"mov_imm_carry", A, 0, "e3b00102", "movs r0, #0x80000000"},
     {"movs_lsl", A, 0, "e1b00181", "movs r0, r1, lsl #3"},
     {"movs_lsr32", A, 0, "e1b00021", "movs r0, r1, lsr #32"},
@@ -131,6 +135,7 @@ static const struct listing {
     {"t_push_pop", T, 0, "b530 bd30", "push {r4, r5, lr}; pop {r4, r5, pc}"},
     {"t_strex", T, 0, "e8510f01 e8410201", "ldrex r0, [r1, #4]; strex r2, r0, [r1, #4]"},
     {"t_ldrd", T, 0, "e8f20502", "ldrd r0, r5, [r2], #8"},
+    /* clang-format on */
 };
 
 static char text[1 << 17];
@@ -162,7 +167,8 @@ static void test_listings(void **state)
         unsigned n = put_code(l->thumb, 0x8000, l->words);
         char title[200];
         snprintf(title, sizeof title, "== %s (%s%s%s): %s", l->name, l->thumb ? "T32" : "A32",
-                 l->flags & TBF_BE ? ", big-endian" : "", l->flags & TBF_ALIGN ? ", aligned" : "", l->text);
+                 l->flags & TBF_BE ? ", big-endian" : "", l->flags & TBF_ALIGN ? ", aligned" : "",
+                 l->text);
         add_line(NULL, title);
         translate(l->thumb, l->flags | TBF_PRIV, 0x8000, n, false);
         ir_print(&block, add_line, NULL);
@@ -248,7 +254,9 @@ static void test_t32_across_pages(void **state)
 static void test_exit_limit(void **state)
 {
     (void)state;
-    put_code(false, 0x8000, "0a000100 1a000100 2a000100 3a000100 4a000100 5a000100 6a000100 7a000100 8a000100 9a000100");
+    put_code(
+        false, 0x8000,
+        "0a000100 1a000100 2a000100 3a000100 4a000100 5a000100 6a000100 7a000100 8a000100 9a000100");
     translate(false, TBF_PRIV, 0x8000, 64, false);
     assert_int_equal(block.nexits, 8);
     assert_int_equal(count_ops(IR_EXIT_IF), 7);
@@ -276,7 +284,8 @@ static void test_ends(void **state)
         unsigned insns;
     } rows[] = {
         {A, "ee010f10 e2800001", "mcr p15, 0, r0, c1, c0, 0", IR_EXIT_LOOP, 1},
-        {A, "ee0d0f70 e2800001 ef000000", "mcr p15, 0, r0, c13, c0, 3 does not end it", IR_EXIT_LOOP, 3},
+        {A, "ee0d0f70 e2800001 ef000000", "mcr p15, 0, r0, c13, c0, 3 does not end it",
+         IR_EXIT_LOOP, 3},
         {A, "f57ff06f e2800001", "isb", IR_EXIT_LOOP, 1},
         {A, "f57ff05f ef000000", "dmb does not", IR_EXIT_LOOP, 2},
         {A, "f1080080 e2800001", "cpsie i", IR_EXIT_LOOP, 1},
@@ -298,7 +307,8 @@ static void test_ends(void **state)
         put_code(rows[i].thumb, 0x8000, rows[i].words);
         translate(rows[i].thumb, TBF_PRIV, 0x8000, 64, false);
         if (last()->op != rows[i].end || out.ninsns != rows[i].insns)
-            fail_msg("%s: %u instructions, ends with %s", rows[i].text, out.ninsns, ir_op_info[last()->op].name);
+            fail_msg("%s: %u instructions, ends with %s", rows[i].text, out.ninsns,
+                     ir_op_info[last()->op].name);
     }
 }
 
@@ -310,11 +320,11 @@ static void test_user_mode(void **state)
         const char *words, *text;
         bool undefined;
     } rows[] = {
-        {"f1080080", "cpsie i", false},          {"e121f000", "msr cpsr_c, r0", false},
-        {"e161f000", "msr spsr_c, r0", true},    {"e14f0000", "mrs r0, spsr", true},
-        {"e25ef004", "subs pc, lr, #4", true},   {"f8bd0a00", "rfeia sp!", true},
-        {"f96d0513", "srsdb sp!, #19", true},    {"e1600070", "smc #0", true},
-        {"e1400070", "hvc #0", true},            {"e8dd8001", "ldm sp, {r0, pc}^", true},
+        {"f1080080", "cpsie i", false},        {"e121f000", "msr cpsr_c, r0", false},
+        {"e161f000", "msr spsr_c, r0", true},  {"e14f0000", "mrs r0, spsr", true},
+        {"e25ef004", "subs pc, lr, #4", true}, {"f8bd0a00", "rfeia sp!", true},
+        {"f96d0513", "srsdb sp!, #19", true},  {"e1600070", "smc #0", true},
+        {"e1400070", "hvc #0", true},          {"e8dd8001", "ldm sp, {r0, pc}^", true},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         put_code(false, 0x8000, rows[i].words);
@@ -349,23 +359,27 @@ static void test_peek(void **state)
     assert_int_equal(out.peek_hi, 0x8104);
     assert_int_equal(flags_kept("e2811001 e0922003"), 0); /* add; adds */
     assert_int_equal(out.peek_hi, 0x8108);
-    assert_int_equal(flags_kept("e0a22003 e3510000"), FLAG_C);    /* adc r2, r2, r3; cmp */
-    assert_int_equal(flags_kept("03a01001 e3510000"), FLAG_Z);    /* moveq r1, #1; cmp */
+    assert_int_equal(flags_kept("e0a22003 e3510000"), FLAG_C); /* adc r2, r2, r3; cmp */
+    assert_int_equal(flags_kept("03a01001 e3510000"), FLAG_Z); /* moveq r1, #1; cmp */
     assert_int_equal(flags_kept("e0122003 2a000000 e3510000"), FLAG_ALL & ~FLAG_NZ); /* ands; bcs */
-    assert_int_equal(flags_kept("e5922000 e3510000"), FLAG_ALL); /* ldr may fault: its handler sees the flags */
-    assert_int_equal(flags_kept("00922003 e3510000"), FLAG_Z);   /* addseq; cmp: a conditional write is none */
-    assert_int_equal(flags_kept("e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 e3510000"), FLAG_ALL);
+    assert_int_equal(flags_kept("e5922000 e3510000"),
+                     FLAG_ALL); /* ldr may fault: its handler sees the flags */
+    assert_int_equal(flags_kept("00922003 e3510000"),
+                     FLAG_Z); /* addseq; cmp: a conditional write is none */
+    assert_int_equal(flags_kept("e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 e3510000"),
+                     FLAG_ALL);
     assert_int_equal(out.peek_lo, out.peek_hi);
-    assert_int_equal(flags_kept("e1b01312"), FLAG_C | FLAG_V); /* movs r1, r2, lsl r3: C may stay; svc follows */
+    assert_int_equal(flags_kept("e1b01312"),
+                     FLAG_C | FLAG_V); /* movs r1, r2, lsl r3: C may stay; svc follows */
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_listings),         cmocka_unit_test(test_max_insns),
-        cmocka_unit_test(test_page_end),         cmocka_unit_test(test_t32_across_pages),
-        cmocka_unit_test(test_exit_limit),       cmocka_unit_test(test_misaligned_a32),
-        cmocka_unit_test(test_ends),             cmocka_unit_test(test_user_mode),
+        cmocka_unit_test(test_listings),   cmocka_unit_test(test_max_insns),
+        cmocka_unit_test(test_page_end),   cmocka_unit_test(test_t32_across_pages),
+        cmocka_unit_test(test_exit_limit), cmocka_unit_test(test_misaligned_a32),
+        cmocka_unit_test(test_ends),       cmocka_unit_test(test_user_mode),
         cmocka_unit_test(test_peek),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,27 +21,28 @@ struct insn {
     const struct insn_row *row; /* NULL: Undefined */
     struct fields f;
     enum ir_cond cond;
-    bool is_branch;             /* handles its own condition */
+    bool is_branch; /* handles its own condition */
 };
 
 struct xlate {
     struct ir_block *b;
     const struct arm_translate_req *req;
-    struct insn insn;  /* the present one */
-    struct fields f;   /* its fields */
-    uint32_t pc;       /* its address */
+    struct insn insn; /* the present one */
+    struct fields f;  /* its fields */
+    uint32_t pc;      /* its address */
     bool thumb;
-    uint8_t it;        /* its ITSTATE */
-    bool it_stored;    /* v->it may be other than 0: a fault path, or the start of the block, may have set it */
-    enum ir_cond cond; /* for branches: COND_AL or the condition of the side exit */
-    enum ir_cond sel;  /* not COND_AL: register writes are conditional moves */
+    uint8_t it; /* its ITSTATE */
+    bool
+        it_stored; /* v->it may be other than 0: a fault path, or the start of the block, may have set it */
+    enum ir_cond cond;  /* for branches: COND_AL or the condition of the side exit */
+    enum ir_cond sel;   /* not COND_AL: register writes are conditional moves */
     uint32_t first_ins; /* its first operation in b */
-    bool end;          /* the handler ended the block (or the conditional part of it) */
+    bool end;           /* the handler ended the block (or the conditional part of it) */
 
     /* The open group of instructions under one condition. */
     enum ir_cond group; /* COND_AL: none */
     uint32_t group_label;
-    bool group_flags;   /* flags were written inside */
+    bool group_flags; /* flags were written inside */
 
     bool peeking;
     uint8_t peek_needed, peek_written;
@@ -76,7 +77,7 @@ static inline uint8_t it_advance(uint8_t it)
 
 /* -- translate.c ------------------------------------------------------------------------------------------------- */
 
-ir_val get_reg(struct xlate *x, unsigned n); /* 0..15 */
+ir_val get_reg(struct xlate *x, unsigned n);         /* 0..15 */
 void put_reg(struct xlate *x, unsigned d, ir_val v); /* 0..14 */
 ir_val imm32(struct xlate *x, uint32_t v);
 /* Base of PC-relative addresses. */
@@ -116,11 +117,11 @@ void alu_write_pc(struct xlate *x, ir_val v, uint8_t kind);
 
 /* True, having emitted an Undefined exception, if one of the fields is 15. */
 bool unpred15(struct xlate *x, const char *fields);
-#define UNPRED15(fields)                                                                           \
-    do {                                                                                           \
-        if (unpred15(x, fields))                                                                   \
-            return;                                                                                \
-    } while (0)
+#define UNPRED15(fields)   \
+ do {                      \
+  if (unpred15(x, fields)) \
+   return;                 \
+ } while (0)
 
 /* -- sem_alu.c --------------------------------------------------------------------------------------------------- */
 
