@@ -27,6 +27,8 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind)
         .back = X64_LABEL_INIT,
         .probe = X64_LABEL_INIT,
     };
+    if (ir_op_info[x->in->op].f)
+        c->flags.host = 0; /* F3: the probe goes before */
     return c;
 }
 
