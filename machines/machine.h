@@ -76,6 +76,10 @@ struct machine_config {
     const char *image;  /* ELF, or raw image with raw=true */
     bool raw;
     const char *dtb;       /* file or NULL */
+    const char *kernel;    /* Linux, instead of image; then dtb is needed */
+    const char *initrd, *append; /* with kernel; file, command line; or NULL */
+    const char *uart1;     /* file that gets what the guest writes to UART1, or NULL */
+    const char *disk;      /* FILE[,ro|,cow], or NULL */
     const char *const *argv; /* NULL-terminated: the guest's command line for semihosting */
     int uart_fd_in, uart_fd_out; /* UART0; -1: none */
 };

@@ -23,6 +23,7 @@ static int usage(FILE *out, int exit_code)
     fputs("dbtlab - a multi-threaded ARMv7-A emulator whose synchronisation strategies are chosen at launch\n"
           "\n"
           "  dbtlab run [options] FILE.elf [arguments of the guest]\n"
+          "  dbtlab run [options] --kernel=FILE --dtb=FILE [--initrd=FILE] [--append=STRING]\n"
           "  dbtlab --list-strategies[=json]\n"
           "  dbtlab --version\n"
           "  dbtlab help run              every option of a run\n"
@@ -61,8 +62,17 @@ static int run(char **argv)
         putchar('\n');
         return answered();
     }
-    if (!o.image) {
+    if (!o.image && !o.kernel) {
         error_set(&e, 2, "no image: dbtlab run [options] FILE.elf; `dbtlab help run` tells more");
+        return report(&e);
+    }
+    if (o.kernel && (o.image || o.raw)) {
+        error_set(&e, 2, o.raw ? "--raw and --kernel are two ways to start; give one"
+                               : "%s and --kernel are two things to start; give one", o.image);
+        return report(&e);
+    }
+    if (!o.kernel && (o.initrd || o.append)) {
+        error_set(&e, 2, "--%s is for a kernel; give --kernel=FILE", o.initrd ? "initrd" : "append");
         return report(&e);
     }
     if (o.verbose) {

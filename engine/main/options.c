@@ -441,7 +441,7 @@ void options_print_json(FILE *out, const struct run_options *o, const struct res
         fputs("}}", out);
     }
     fputs("}, \"image\": ", out);
-    json_string(out, o->image);
+    json_string(out, o->image ? o->image : "");
     fputs(", \"guest_args\": [", out);
     for (unsigned i = 1; o->image && o->guest_args[i]; i++) {
         fputs(i > 1 ? ", " : "", out);

@@ -18,6 +18,7 @@
 
 #include "engine/mem/mem.h"
 #include "machines/console.h"
+#include "machines/linux_boot.h"
 #include "machines/loader.h"
 #include "machines/semihosting.h"
 #include "machines/timers.h"
@@ -37,13 +38,16 @@
 #define DTB_OFFSET      UINT64_C(0x08000000) /* above what a kernel's decompressor writes */
 #define DTB_MAX         UINT64_C(0x200000)
 #define MACHINE_NUMBER  2272  /* 0x8e0 */
+#define VIRTIO_BASE     UINT64_C(0x1c130000)
+#define VIRTIO_SPI      40
 #define CPSR_ENTRY      0x1d3 /* supervisor; A, I, F masked */
 
 #define DEVICES_MAX     40
 
 struct board {
     struct gicv2 *gic;
-    struct image image;
+    struct image image;       /* without a kernel */
+    struct linux_image boot;  /* with one */
     uint8_t *dtb;
     size_t dtb_bytes;
     gpa dtb_base;
@@ -101,7 +105,7 @@ static void add_devices(struct board *b, unsigned smp)
     ADD(0x1c0f0000, sp805, "sp805-watchdog", sp805_new(SPI(0)));
     ADD(0x1c110000, sp804, "sp804-timer01", sp804_new(SPI(2)));
     ADD(0x1c120000, sp804, "sp804-timer23", sp804_new(SPI(3)));
-    add(b, 0x1c130000, 0x1000, &virtio_mmio_ops, NULL, NULL, "virtio-mmio");
+    add(b, VIRTIO_BASE, 0x1000, &virtio_mmio_ops, NULL, NULL, "virtio-mmio");
     ADD(0x1c160000, i2c_bus, "i2c-dvi", i2c_bus_new());
     ADD(0x1c170000, pl031, "pl031-clock", pl031_new(SPI(4)));
     add(b, 0x1c1a0000, 0x1000, &constant_ops, NULL, &all_ones,
@@ -185,9 +189,36 @@ static bool load_dtb(struct board *b, const struct machine_config *cfg, struct e
     return true;
 }
 
+/* What a device tree of the board lists and this one has not: Ethernet and USB. */
+static const char *const absent[] = {"smsc,lan9118", "nxp,usb-isp1761", NULL};
+
+static bool open_kernel(struct board *b, const struct machine_config *cfg, struct error *e)
+{
+    const struct linux_board board = {
+        .compatible = "arm,vexpress,v2p-ca15",
+        .model = "Versatile Express with the A15 tile, such as vexpress-v2p-ca15-tc1.dtb",
+        .cpu = "arm,cortex-a15",
+        .ram_base = RAM_BASE,
+        .ram_bytes = cfg->ram_bytes,
+        .smp = cfg->smp,
+        .absent = absent,
+        .virtio_base = VIRTIO_BASE,
+        .virtio_bytes = VIRTIO_SLOT_BYTES,
+        .virtio_slots = VIRTIO_SLOTS,
+        .virtio_spi = VIRTIO_SPI,
+    };
+    const struct linux_files files = {cfg->kernel, cfg->dtb, cfg->initrd, cfg->append};
+    return linux_open(&b->boot, &files, &board, e);
+}
+
 static void place_images(struct machine *m, bool clear)
 {
     struct board *b = m->board;
+    if (m->cfg.kernel) {
+        linux_place(&b->boot);
+        place_pen();
+        return;
+    }
     image_place(&b->image, clear);
     if (b->dtb) {
         enum mem_result r = mem_write(b->dtb_base, b->dtb, b->dtb_bytes);
@@ -202,6 +233,7 @@ static void place_images(struct machine *m, bool clear)
 static void board_free(struct board *b)
 {
     image_free(&b->image);
+    linux_free(&b->boot);
     free(b->dtb);
     free(b);
 }
@@ -231,9 +263,11 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
         {TILE_SRAM_BASE, TILE_SRAM_BYTES, "tile SRAM"},
     };
     /* Files first: a wrong one is told before memory is asked for. */
-    if (!image_open(&b->image, cfg->image, cfg->raw, RAM_BASE + RAW_OFFSET, ranges,
-                    ARRAY_SIZE(ranges), e) ||
-        !load_dtb(b, cfg, e)) {
+    bool loaded = cfg->kernel ? open_kernel(b, cfg, e)
+                              : image_open(&b->image, cfg->image, cfg->raw, RAM_BASE + RAW_OFFSET,
+                                           ranges, ARRAY_SIZE(ranges), e) &&
+                                    load_dtb(b, cfg, e);
+    if (!loaded) {
         board_free(b);
         return false;
     }
@@ -251,7 +285,7 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
     device_unlock();
     place_images(m, false);
 
-    gpa heap = ALIGN_UP(b->image.end, 4096), ram_end = RAM_BASE + cfg->ram_bytes;
+    gpa heap = ALIGN_UP(cfg->kernel ? b->boot.end : b->image.end, 4096), ram_end = RAM_BASE + cfg->ram_bytes;
     if (heap < RAM_BASE || heap >= ram_end)
         heap = RAM_BASE;
     /* The last page is left out, so that the limit fits 32 bits with 2 GiB too. */
@@ -267,9 +301,13 @@ static void vexpress_entry_state(struct machine *m, unsigned cpu, uint32_t regs[
     *cpsr = CPSR_ENTRY | (b->image.thumb ? 0x20 : 0);
     *powered_on = true;
     regs[15] = b->image.entry;
-    if (!m->cfg.raw)
+    if (!m->cfg.raw && !m->cfg.kernel)
         return;
-    if (cpu == 0) {
+    if (cpu == 0 && m->cfg.kernel) {
+        regs[1] = UINT32_MAX; /* no machine number: the tree tells */
+        regs[2] = (uint32_t)b->boot.dtb.base;
+        regs[15] = (uint32_t)b->boot.kernel.base;
+    } else if (cpu == 0) {
         regs[1] = MACHINE_NUMBER;
         regs[2] = (uint32_t)b->dtb_base;
     } else {
