@@ -404,6 +404,7 @@ void flags_save(struct xlate *x, uint8_t mask)
 void flags_before_fault(struct xlate *x)
 {
     store_host(&x->a, &x->flags, x->flags.host & ~x->flags.mem & ~flags_recoverable(x));
+    x->flags.host = 0; /* the probe destroys them, and what cold code knows begins here */
 }
 
 void flags_save_cold(struct xlate *x, const struct flags *f, uint8_t mask, int tmp)

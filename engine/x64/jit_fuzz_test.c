@@ -70,6 +70,33 @@ static uint8_t peek_nothing(void *ctx, uint32_t pc_t)
     return (pc_t >> 2) & FLAG_ALL; /* as good a choice of flags as any */
 }
 
+/* A guest instruction begins on all paths or on none: emitted code knows pc and ITSTATE from the place. */
+static void drop_conditional_insns(struct ir_block *b)
+{
+    bool wanted[IR_MAX_LABELS] = {false};
+    unsigned open = 0;
+
+    for (uint32_t i = 0; i < b->n; i++) {
+        struct ir_ins *in = &b->ins[i];
+
+        switch (in->op) {
+        case IR_BR:
+        case IR_BRCOND:
+        case IR_BRZ:
+        case IR_BRNZ:
+            open += !wanted[in->imm];
+            wanted[in->imm] = true;
+            break;
+        case IR_LABEL: open -= wanted[in->imm]; break;
+        case IR_INSN:
+            if (open)
+                *in = (struct ir_ins){.op = IR_NOP, .a = IR_NONE, .b = IR_NONE, .c = IR_NONE};
+            break;
+        default: break;
+        }
+    }
+}
+
 static void run_seeds(uint64_t seed, uint64_t count, bool peek)
 {
     static struct ir_block raw, b;
@@ -91,6 +118,7 @@ static void run_seeds(uint64_t seed, uint64_t count, bool peek)
             .env_words = 16,
         };
         ir_random_block(&raw, &r, &o);
+        drop_conditional_insns(&raw);
         if (rng_one_in(&r, 2))
             ir_rebuild(&b, &raw);
         else
