@@ -50,7 +50,7 @@ def program_options(setup: Setup, cell: Cell, axis: str, variant: str) -> list[s
         f"--memory={setup.memory}",
         f"--pin={setup.pin}",
     ]
-    chosen = list(cell.fixed)
+    chosen = [*cell.options, *cell.fixed]
     if axis != ENGINE_AXIS:
         chosen.append(f"--{axis}={variant}")
         if variant in setup.binary.axes[axis].unsound:  # named by the suite, which knows
@@ -288,6 +288,7 @@ def measure(setup: Setup, run: Run) -> tuple[dict[str, Any], dict[str, str]]:
         "params": list(cell.params),
         "vcpus": cell.vcpus,
         "fixed": list(cell.fixed),
+        "options": list(cell.options),
         "begun": begun,
         "self_check": verdict,
         "exit_code": done.exit_code,

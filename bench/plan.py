@@ -58,6 +58,7 @@ class Cell:
     vcpus: int
     fixed: tuple[str, ...]  # options besides the compared axis, as passed
     label: str  # what tells it from the other cells of its experiment, without the vCPUs
+    options: tuple[str, ...] = ()  # the same in all cells of the experiment, as passed
 
     @property
     def id(self) -> str:

@@ -22,7 +22,7 @@ SUITE_KEYS = {
 }  # fmt: skip
 EXPERIMENT_KEYS = {
     "name", "question", "axis", "schemes", "baseline", "metric", "also", "aa", "vcpus", "fixed",
-    "workload", "plot",
+    "options", "workload", "plot",
 }  # fmt: skip
 WORKLOAD_KEYS = {"guest", "isa", "params", "sweep", "vcpus", "label"}
 
@@ -162,6 +162,7 @@ def _cells(
                 vcpus=smp,
                 fixed=tuple(fixed),
                 label=" ".join(part for part in label if part),
+                options=tuple(row.get("options", [])),
             )
         )
     return cells
