@@ -74,6 +74,8 @@ static void call_twin(struct xlate *x, uintptr_t fn, const void *thunk)
     alloc_done(x, in->a);
     if (store)
         alloc_done(x, in->b);
+    if (in->op != IR_LDREX64)
+        asm_mov_rr(&x->a, 4, RAX, RAX); /* C leaves the upper half undefined */
     x->locked |= BIT(RAX);
     alloc_def_in(x, RAX);
 }
