@@ -41,8 +41,8 @@ static const struct {
     {"wfe", "waits; may be a NOP or not in a user process"},
     {"sev", "wakes others; nothing to compare"},
     {"setend", "made with what runs big-endian by gen_big_endian()"},
-    {"tbb", "needs a table of its own: tested by the guests"},
-    {"tbh", "needs a table of its own: tested by the guests"},
+    {"tbb", "made with its table by gen_table_branch()"},
+    {"tbh", "made with its table by gen_table_branch()"},
     {"blx_imm", "made by gen_interwork()"},
     {"bxj", "UNPREDICTABLE use apart from that as BX"},
     {"bx", "made with its target by gen_indirect()"},
@@ -561,7 +561,7 @@ static void gen_indirect(struct gen *g)
         return;
     uint16_t target = somewhere_ahead(g, 4);
     put_address(g, d, target);
-    unsigned kind = rng_below(g->r, 5);
+    unsigned kind = rng_below(g->r, 6);
     if (kind == 1 && g->role[14])
         kind = 0;
     if (kind >= 3 && (p == 16 || g->align[p] < 4))
@@ -578,9 +578,13 @@ static void gen_indirect(struct gen *g)
             put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xe5800000 | p << 16 | d << 12, 0);               /* str */
             put_item(g, SET_A32, ITEM_PLAIN, NULL, cond | 0x0590f000 | p << 16, 0);                  /* ldr pc */
             break;
-        default:
+        case 4:
             put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xe92d0000 | BIT(d), 0);                          /* push */
             put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xe8bd8000, 0);                                   /* pop pc */
+            break;
+        default:
+            put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xe5800004 | p << 16 | d << 12, 0);               /* str d, [p, #4] */
+            put_item(g, SET_A32, ITEM_PLAIN, NULL, cond | 0x08908000 | p << 16 | BIT(d), 0);         /* ldm p, {d, pc} */
         }
         return;
     }
@@ -592,10 +596,53 @@ static void gen_indirect(struct gen *g)
         put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x6000 | p << 3 | d, 0);
         put_item(g, SET_T32, ITEM_PLAIN, NULL, 0xf8d0f000 | p << 16, 0);
         break;
-    default:
+    case 4:
         put_item(g, SET_T16, ITEM_PLAIN, NULL, 0xb400 | BIT(d), 0);
         put_item(g, SET_T16, ITEM_PLAIN, NULL, 0xbd00, 0);
+        break;
+    default:
+        put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x6040 | p << 3 | d, 0);
+        put_item(g, SET_T32, ITEM_PLAIN, NULL, 0xe8908000 | p << 16 | BIT(d), 0);
     }
+}
+
+/* An IT block that ends in a branch: the only place where one may be. */
+static void gen_it_branch(struct gen *g)
+{
+    unsigned d = any_reg_of(g, 0, 8), n = 1 + rng_below(g->r, 3);
+    if (d == 16)
+        return;
+    put_address(g, d, (uint16_t)(g->next_id + n + 3 + rng_below(g->r, 4)));
+    uint32_t mask = (rng_below(g->r, 16) & (0xe << (4 - n)) & 0xf) | BIT(4 - n);
+    put_item(g, SET_T16, ITEM_PLAIN, NULL, 0xbf00 | rng_below(g->r, 14) << 4 | mask, 0);
+    g->role[d] = KEEP;
+    for (unsigned i = 1; i < n; i++)
+        gen_plain(g);
+    g->role[d] = 0;
+    switch (rng_below(g->r, 4)) {
+    case 0: put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x4700 | d << 3, 0); break; /* bx */
+    case 1: put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x4687 | d << 3, 0); break; /* mov pc */
+    case 2: put_item(g, SET_T16, ITEM_BRANCH, NULL, 0xe000, (uint16_t)(g->next_id + 1 + rng_below(g->r, 4))); break;
+    default: put_item(g, SET_T32, ITEM_BRANCH, NULL, 0xf0009000, (uint16_t)(g->next_id + 1 + rng_below(g->r, 4)));
+    }
+}
+
+/* A table branch with two entries: over an instruction, or not. */
+static void gen_table_branch(struct gen *g)
+{
+    unsigned d = any_reg_of(g, 0, 8);
+    if (d == 16)
+        return;
+    put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x2000 | d << 8 | rng_below(g->r, 2), 0); /* movs d, #0 or 1 */
+    if (rng_one_in(g->r, 2)) {
+        put_item(g, SET_T32, ITEM_PLAIN, NULL, 0xe8dff000 | d, 0); /* tbb */
+        put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x0201, 0);
+    } else {
+        put_item(g, SET_T32, ITEM_PLAIN, NULL, 0xe8dff010 | d, 0); /* tbh */
+        put_item(g, SET_T16, ITEM_PLAIN, NULL, 2, 0);
+        put_item(g, SET_T16, ITEM_PLAIN, NULL, 3, 0);
+    }
+    put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x3000 | d << 8 | 77, 0); /* adds d, #77 */
 }
 
 /* A call of a little function that lies before the call: b over; f: insn; bx lr; over: bl f. */
@@ -748,6 +795,8 @@ void gen_snippet(struct snippet *s, struct rng *r, const struct gen_opts *o)
         unsigned kind = o->only ? 99 : rng_below(r, 40);
         if (kind < 3 && s->thumb)
             gen_it(&g);
+        else if (kind == 3 && s->thumb)
+            rng_one_in(r, 2) ? gen_it_branch(&g) : gen_table_branch(&g);
         else if (kind == 4 || kind == 5)
             gen_branch(&g);
         else if (kind == 6)
