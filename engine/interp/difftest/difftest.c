@@ -23,7 +23,7 @@ static struct {
     bool no_memory, faults, keep_going, verbose, coverage;
 } opt = {.isa = "both", .engine = "interp", .against = "qemu", .qemu = "qemu-arm", .seed = 1, .count = 200000, .insns = 12};
 
-static struct image image;
+static struct batch image;
 static struct outcome *expected;
 static struct outcome got, wanted;
 static uint64_t *used[INSN_SETS];
@@ -75,7 +75,7 @@ static enum local_engine engine_of(const char *name)
 }
 
 /* Run the image's snippet i in both. False: they differ; the outcomes are in wanted and got, why if one broke off. */
-static bool agree(const struct image *im, unsigned i, const struct outcome *reference, uint64_t split, char why[400])
+static bool agree(const struct batch *im, unsigned i, const struct outcome *reference, uint64_t split, char why[400])
 {
     char wanted_why[160] = "", got_why[160] = "";
     if (reference)
@@ -93,13 +93,13 @@ static bool agree(const struct image *im, unsigned i, const struct outcome *refe
 /* A program with this snippet alone, at the same offset in its page. */
 static bool agree_alone(const struct snippet *s, uint32_t pc, uint64_t split, char why[400])
 {
-    static struct image one;
+    static struct batch one;
     if (!one.max)
-        image_init(&one, BATCH, 1);
-    image_clear(&one);
+        batch_init(&one, BATCH, 1);
+    batch_clear(&one);
     memcpy(one.template, image.template, ARENA_BYTES);
     one.code_bytes += pc & 0xffc;
-    image_add(&one, s);
+    batch_add(&one, s);
     local_load(&one);
     struct outcome *ref = NULL;
     if (!strcmp(opt.against, "qemu")) {
@@ -208,14 +208,14 @@ static void on_failed_check(void)
 static uint64_t generated, compared, bad;
 
 /* Returns false to stop. */
-static bool batch(uint64_t seed, unsigned n)
+static bool run_batch(uint64_t seed, unsigned n)
 {
     static struct snippet snippets[BATCH];
     struct error e = {0};
-    image_clear(&image);
+    batch_clear(&image);
     for (unsigned i = 0; i < n; i++) {
         make(&snippets[i], seed + i);
-        image_add(&image, &snippets[i]);
+        batch_add(&image, &snippets[i]);
         generated += snippets[i].n;
     }
     bool qemu = !strcmp(opt.against, "qemu");
@@ -345,7 +345,7 @@ int main(int argc, char **argv)
         decode_rows((enum insn_set)set, &n);
         used[set] = calloc(n, sizeof *used[set]);
     }
-    image_init(&image, BATCH, 1);
+    batch_init(&image, BATCH, 1);
     expected = calloc(BATCH, sizeof *expected);
     CHECK(expected, "out of memory");
     printf("seed %" PRIu64 ", %s, %s against %s\n", opt.seed, opt.isa, opt.engine, opt.against);
@@ -358,7 +358,7 @@ int main(int argc, char **argv)
         unsigned n = left < BATCH ? (unsigned)left : BATCH;
         if (opt.verbose)
             n = 1;
-        if (!batch(seed, n))
+        if (!run_batch(seed, n))
             break;
         seed += n;
         left -= n;

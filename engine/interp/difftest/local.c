@@ -134,7 +134,7 @@ void local_free(void)
     }
 }
 
-void local_load(const struct image *im)
+void local_load(const struct batch *im)
 {
     memcpy(mem_ram_ptr(LAYOUT_CODE - 4096, NULL), im->code, im->code_bytes + 4096);
 }
@@ -208,7 +208,7 @@ static void run_block(enum local_engine engine, unsigned max_insns)
 
 /* -- One snippet --------------------------------------------------------------------------------------------- */
 
-bool local_run(const struct image *im, unsigned i, enum local_engine engine, uint64_t split, struct outcome *out,
+bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uint64_t split, struct outcome *out,
               char why[160])
 {
     const uint32_t *state = im->states[i];

@@ -75,7 +75,7 @@ enum { RUNTIME_CONSTANTS = 0x170 }; /* tests, count, arena, template, arena_byte
 
 /* -- Images --------------------------------------------------------------------------------------------- */
 
-void image_init(struct image *im, unsigned max_snippets, uint64_t template_seed)
+void batch_init(struct batch *im, unsigned max_snippets, uint64_t template_seed)
 {
     memset(im, 0, sizeof *im);
     im->max = max_snippets;
@@ -91,10 +91,10 @@ void image_init(struct image *im, unsigned max_snippets, uint64_t template_seed)
         uint64_t x = rng_u64(&r);
         memcpy(im->template + i, &x, 8);
     }
-    image_clear(im);
+    batch_clear(im);
 }
 
-void image_free(struct image *im)
+void batch_free(struct batch *im)
 {
     free(im->snippets);
     free(im->pcs);
@@ -102,14 +102,14 @@ void image_free(struct image *im)
     free(im->code);
 }
 
-void image_clear(struct image *im)
+void batch_clear(struct batch *im)
 {
     im->n = 0;
     im->code_bytes = 4096;
     memset(im->code, 0, im->code_max);
 }
 
-void image_add(struct image *im, const struct snippet *s)
+void batch_add(struct batch *im, const struct snippet *s)
 {
     CHECK(im->n < im->max, "image is full");
     uint32_t pc = LAYOUT_CODE - 4096 + im->code_bytes;
@@ -131,7 +131,7 @@ static bool put(FILE *f, long at, const void *data, size_t bytes)
     return fseek(f, at, SEEK_SET) == 0 && fwrite(data, 1, bytes, f) == bytes;
 }
 
-static bool write_elf(const struct image *im, FILE *f)
+static bool write_elf(const struct batch *im, FILE *f)
 {
     uint32_t states_bytes = im->n * (uint32_t)sizeof im->states[0];
     const uint32_t code_at = LAYOUT_CODE - 4096, code_bytes = im->code_bytes + 4096;
@@ -191,7 +191,7 @@ static size_t read_all(int fd, void *buf, size_t bytes)
     return n;
 }
 
-bool reference_run(const struct image *im, const char *qemu, struct outcome *out, unsigned *done, struct error *e)
+bool reference_run(const struct batch *im, const char *qemu, struct outcome *out, unsigned *done, struct error *e)
 {
     const char *tmp = getenv("TEST_TMPDIR");
     if (!tmp)

@@ -12,7 +12,7 @@ struct outcome {
 };
 
 /* Many snippets as one program. */
-struct image {
+struct batch {
     unsigned n, max;
     const struct snippet **snippets; /* for the messages of whoever compares */
     uint32_t *pcs;                   /* where each begins, | T */
@@ -22,15 +22,15 @@ struct image {
     uint8_t template[ARENA_BYTES];
 };
 
-void image_init(struct image *im, unsigned max_snippets, uint64_t template_seed);
-void image_free(struct image *im);
-void image_clear(struct image *im);
-void image_add(struct image *im, const struct snippet *s);
+void batch_init(struct batch *im, unsigned max_snippets, uint64_t template_seed);
+void batch_free(struct batch *im);
+void batch_clear(struct batch *im);
+void batch_add(struct batch *im, const struct snippet *s);
 
 enum { CPSR_COMPARED = 0xf80f0000 };
 
 /* Run all of im; out has im->n places. False: e says what happened (the reference program is missing or
  * died: *done snippets came back). */
-bool reference_run(const struct image *im, const char *qemu, struct outcome *out, unsigned *done, struct error *e);
+bool reference_run(const struct batch *im, const char *qemu, struct outcome *out, unsigned *done, struct error *e);
 
 #endif
