@@ -8,6 +8,10 @@
 
 static void jc_fill(struct vcpu *v, struct exec_state *x, unsigned mode, uint32_t pc_t, struct tb *tb)
 {
+    /* A block across two pages depends on the second one's mapping too, of which the cache knows nothing: its entry would be
+     * refused by the block's own check for ever. */
+    if (tb->canon_next != UINT64_MAX)
+        return;
     unsigned i = (pc_t >> 1) & (JC_ENTRIES - 1);
     struct jc_entry *e = &v->jc[mode][i];
     atomic_store_explicit(&e->key, JC_EMPTY(i), memory_order_relaxed);
