@@ -130,7 +130,8 @@ static void stm(struct vcpu *v, gva va, uint32_t mask, uint32_t extra)
 
 static uint32_t get_nzcv(const struct vcpu *v)
 {
-    return (uint32_t)v->nf << 31 | (uint32_t)v->zf << 30 | (uint32_t)v->cf << 29 | (uint32_t)v->vf << 28;
+    return (uint32_t)v->nf << 31 | (uint32_t)v->zf << 30 | (uint32_t)v->cf << 29 |
+           (uint32_t)v->vf << 28;
 }
 
 /* nzcv: N in bit 3 .. V in bit 0, as FLAG_* */
@@ -224,30 +225,33 @@ static uint32_t shift_by_reg(struct vcpu *v, unsigned op, uint32_t x, uint32_t n
 typedef void (*any_function)(void);
 
 static const any_function helper_functions[] = {
-#define HELPER(id, function, args, result, attrs) (any_function)function,
+#define HELPER(id, function, args, result, attrs) (any_function) function,
 #include "engine/ir/helpers.def"
 #undef HELPER
 };
 
-#define CALL_BY_COUNT(type)                                                                        \
-    switch (nargs) {                                                                               \
-    case 0: return ((type(*)(struct vcpu *))f)(v);                                                 \
-    case 1: return ((type(*)(struct vcpu *, uint32_t))f)(v, x);                                    \
-    case 2: return ((type(*)(struct vcpu *, uint32_t, uint32_t))f)(v, x, y);                       \
-    default: return ((type(*)(struct vcpu *, uint32_t, uint32_t, uint32_t))f)(v, x, y, z);         \
-    }
+#define CALL_BY_COUNT(type)                                                             \
+ switch (nargs) {                                                                       \
+ case 0: return ((type(*)(struct vcpu *))f)(v);                                         \
+ case 1: return ((type(*)(struct vcpu *, uint32_t))f)(v, x);                            \
+ case 2: return ((type(*)(struct vcpu *, uint32_t, uint32_t))f)(v, x, y);               \
+ default: return ((type(*)(struct vcpu *, uint32_t, uint32_t, uint32_t))f)(v, x, y, z); \
+ }
 
-static void call_void(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y, uint32_t z)
+static void call_void(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y,
+                      uint32_t z)
 {
     CALL_BY_COUNT(void)
 }
 
-static uint32_t call_32(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y, uint32_t z)
+static uint32_t call_32(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y,
+                        uint32_t z)
 {
     CALL_BY_COUNT(uint32_t)
 }
 
-static uint64_t call_64(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y, uint32_t z)
+static uint64_t call_64(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y,
+                        uint32_t z)
 {
     CALL_BY_COUNT(uint64_t)
 }
@@ -296,7 +300,8 @@ static struct interp_end end_at(struct vcpu *v, uint32_t pc_t, int exit, bool lo
     return (struct interp_end){.exit = exit, .loop = loop};
 }
 
-struct interp_end interp_run(struct vcpu *v, const struct ir_block *b, const struct atomics_ops *atomics)
+struct interp_end interp_run(struct vcpu *v, const struct ir_block *b,
+                             const struct atomics_ops *atomics)
 {
     uint64_t val[IR_MAX_INS];
     uint32_t thumb = v->thumb, it = 0;
@@ -354,14 +359,27 @@ struct interp_end interp_run(struct vcpu *v, const struct ir_block *b, const str
         case IR_SET_NZ: set_nz(v, s, x); continue;
         case IR_SET_NZ64: set_flags(v, s, (a >> 63 ? FLAG_N : 0) | (a == 0 ? FLAG_Z : 0)); continue;
 
+        /* clang-format off: a table */
         case IR_ADD: r = add_with_carry(v, x, y, 0, s); break;
         case IR_SUB: r = add_with_carry(v, x, ~y, 1, s); break;
         case IR_ADC: r = add_with_carry(v, x, y, v->cf, s); break;
         case IR_SBC: r = add_with_carry(v, x, ~y, v->cf, s); break;
-        case IR_AND: r = x & y; set_nz(v, s, (uint32_t)r); break;
-        case IR_OR: r = x | y; set_nz(v, s, (uint32_t)r); break;
-        case IR_XOR: r = x ^ y; set_nz(v, s, (uint32_t)r); break;
-        case IR_BIC: r = x & ~y; set_nz(v, s, (uint32_t)r); break;
+        case IR_AND:
+            r = x & y;
+            set_nz(v, s, (uint32_t)r);
+            break;
+        case IR_OR:
+            r = x | y;
+            set_nz(v, s, (uint32_t)r);
+            break;
+        case IR_XOR:
+            r = x ^ y;
+            set_nz(v, s, (uint32_t)r);
+            break;
+        case IR_BIC:
+            r = x & ~y;
+            set_nz(v, s, (uint32_t)r);
+            break;
         case IR_NOT: r = ~x; break;
         case IR_MUL: r = x * y; break;
         case IR_MULU64: r = (uint64_t)x * y; break;
@@ -381,11 +399,26 @@ struct interp_end interp_run(struct vcpu *v, const struct ir_block *b, const str
                 r = (uint32_t)((int32_t)x / (int32_t)y);
             break;
 
-        case IR_SHL: r = x << n; set_nzc(v, s, (uint32_t)r, bit(x, 32 - n)); break;
-        case IR_SHR: r = x >> n; set_nzc(v, s, (uint32_t)r, bit(x, n - 1)); break;
-        case IR_SAR: r = (uint32_t)((int32_t)x >> n); set_nzc(v, s, (uint32_t)r, bit(x, n - 1)); break;
-        case IR_ROR: r = ror32(x, n); set_nzc(v, s, (uint32_t)r, (r >> 31) & 1); break;
-        case IR_RRX: r = (uint32_t)v->cf << 31 | x >> 1; set_nzc(v, s, (uint32_t)r, x & 1); break;
+        case IR_SHL:
+            r = x << n;
+            set_nzc(v, s, (uint32_t)r, bit(x, 32 - n));
+            break;
+        case IR_SHR:
+            r = x >> n;
+            set_nzc(v, s, (uint32_t)r, bit(x, n - 1));
+            break;
+        case IR_SAR:
+            r = (uint32_t)((int32_t)x >> n);
+            set_nzc(v, s, (uint32_t)r, bit(x, n - 1));
+            break;
+        case IR_ROR:
+            r = ror32(x, n);
+            set_nzc(v, s, (uint32_t)r, (r >> 31) & 1);
+            break;
+        case IR_RRX:
+            r = (uint32_t)v->cf << 31 | x >> 1;
+            set_nzc(v, s, (uint32_t)r, x & 1);
+            break;
         case IR_SHL_R:
         case IR_SHR_R:
         case IR_SAR_R:
@@ -406,6 +439,7 @@ struct interp_end interp_run(struct vcpu *v, const struct ir_block *b, const str
         case IR_REV64: r = __builtin_bswap64(a); break;
         case IR_REV16: r = (x & 0x00ff00ff) << 8 | (x >> 8 & 0x00ff00ff); break;
         case IR_CLZ: r = x ? (uint32_t)__builtin_clz(x) : 32; break;
+        /* clang-format on */
         case IR_SEL: r = cond_holds(v, in->cond) ? x : y; break;
         case IR_SELNZ: r = (uint32_t)val[in->c] != 0 ? x : y; break;
         case IR_SETCOND: r = cond_holds(v, in->cond); break;

@@ -62,16 +62,32 @@ static uint64_t stand_in(struct vcpu *v, unsigned id, uint32_t a, uint32_t b, ui
     return x;
 }
 
-#define VALUES_0 0, 0, 0
-#define VALUES_1 a, 0, 0
-#define VALUES_2 a, b, 0
-#define VALUES_3 a, b, c
-#define RESULT_OF(function, ...) __typeof__(function(__VA_ARGS__))
+#define VALUES_0                                  0, 0, 0
+#define VALUES_1                                  a, 0, 0
+#define VALUES_2                                  a, b, 0
+#define VALUES_3                                  a, b, c
+#define RESULT_OF(function, ...)                  __typeof__(function(__VA_ARGS__))
 #define HELPER(id, function, args, result, attrs) HELPER_##args(id, function)
-#define HELPER_0(id, f) RESULT_OF(f, NULL) f(HELPER_ARGS_0) { return (RESULT_OF(f, NULL))stand_in(v, HELPER_##id, VALUES_0); }
-#define HELPER_1(id, f) RESULT_OF(f, NULL, 0) f(HELPER_ARGS_1) { return (RESULT_OF(f, NULL, 0))stand_in(v, HELPER_##id, VALUES_1); }
-#define HELPER_2(id, f) RESULT_OF(f, NULL, 0, 0) f(HELPER_ARGS_2) { return (RESULT_OF(f, NULL, 0, 0))stand_in(v, HELPER_##id, VALUES_2); }
-#define HELPER_3(id, f) RESULT_OF(f, NULL, 0, 0, 0) f(HELPER_ARGS_3) { return (RESULT_OF(f, NULL, 0, 0, 0))stand_in(v, HELPER_##id, VALUES_3); }
+#define HELPER_0(id, f)                                          \
+ RESULT_OF(f, NULL) f(HELPER_ARGS_0)                             \
+ {                                                               \
+  return (RESULT_OF(f, NULL))stand_in(v, HELPER_##id, VALUES_0); \
+ }
+#define HELPER_1(id, f)                                             \
+ RESULT_OF(f, NULL, 0) f(HELPER_ARGS_1)                             \
+ {                                                                  \
+  return (RESULT_OF(f, NULL, 0))stand_in(v, HELPER_##id, VALUES_1); \
+ }
+#define HELPER_2(id, f)                                                \
+ RESULT_OF(f, NULL, 0, 0) f(HELPER_ARGS_2)                             \
+ {                                                                     \
+  return (RESULT_OF(f, NULL, 0, 0))stand_in(v, HELPER_##id, VALUES_2); \
+ }
+#define HELPER_3(id, f)                                                   \
+ RESULT_OF(f, NULL, 0, 0, 0) f(HELPER_ARGS_3)                             \
+ {                                                                        \
+  return (RESULT_OF(f, NULL, 0, 0, 0))stand_in(v, HELPER_##id, VALUES_3); \
+ }
 #include "engine/ir/helpers.def"
 #undef HELPER
 
@@ -164,7 +180,8 @@ static void print_line(void *ctx, const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
-static void compare(struct vcpu *v, uint64_t seed, const struct ir_block *raw, const struct ir_block *opt)
+static void compare(struct vcpu *v, uint64_t seed, const struct ir_block *raw,
+                    const struct ir_block *opt)
 {
     static struct outcome x, y;
     run(v, raw, &x);
@@ -178,9 +195,10 @@ static void compare(struct vcpu *v, uint64_t seed, const struct ir_block *raw, c
     for (unsigned r = 0; r < 16; r++)
         if (x.r[r] != y.r[r])
             fprintf(stderr, "r%u: %08x, optimised %08x\n", r, x.r[r], y.r[r]);
-    fprintf(stderr, "nzcv %x, %x; it %x, %x; left %d, %d; loop %d, %d; calls %u, %u; memory %s; env %s\n", x.nzcv,
-            y.nzcv, x.it, y.it, x.left, y.left, x.loop, y.loop, x.world.nevents, y.world.nevents,
-            memcmp(x.world.mem, y.world.mem, MEM_BYTES) ? "differs" : "same",
+    fprintf(stderr,
+            "nzcv %x, %x; it %x, %x; left %d, %d; loop %d, %d; calls %u, %u; memory %s; env %s\n",
+            x.nzcv, y.nzcv, x.it, y.it, x.left, y.left, x.loop, y.loop, x.world.nevents,
+            y.world.nevents, memcmp(x.world.mem, y.world.mem, MEM_BYTES) ? "differs" : "same",
             memcmp(x.env, y.env, sizeof x.env) ? "differs" : "same");
     fail_msg("seed %" PRIu64, seed);
 }

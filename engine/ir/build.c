@@ -11,19 +11,30 @@
 
 const struct ir_op_info ir_op_info[IR_OP_COUNT] = {
 #define HAS(attrs, ch) (__builtin_strchr(attrs, ch) != NULL)
-#define OP(id, opname, result, args, attrs, text)                                                  \
-    [IR_##id] = {.name = opname, .type = result, .nargs = args, .f = HAS(attrs, 'F'),              \
-                 .s = HAS(attrs, 'S'), .r = HAS(attrs, 'R'), .e = HAS(attrs, 'E'),                 \
-                 .x = HAS(attrs, 'X'), .help = text},
+#define OP(id, opname, result, args, attrs, text) \
+ [IR_##id] = {.name = opname,                     \
+              .type = result,                     \
+              .nargs = args,                      \
+              .f = HAS(attrs, 'F'),               \
+              .s = HAS(attrs, 'S'),               \
+              .r = HAS(attrs, 'R'),               \
+              .e = HAS(attrs, 'E'),               \
+              .x = HAS(attrs, 'X'),               \
+              .help = text},
     IR_OPS(OP)
 #undef OP
 };
 
 const struct ir_helper_info ir_helper_info[] = {
-#define HELPER(id, function, args, res, attrs)                                                     \
-    {.name = #function, .nargs = args, .result = res, .reads_regs = HAS(attrs, 'r'),              \
-     .writes_regs = HAS(attrs, 'w'), .reads_flags = HAS(attrs, 'f'),                               \
-     .writes_flags = HAS(attrs, 'g'), .leaves = HAS(attrs, 'x')},
+#define HELPER(id, function, args, res, attrs) \
+ {.name = #function,                           \
+  .nargs = args,                               \
+  .result = res,                               \
+  .reads_regs = HAS(attrs, 'r'),               \
+  .writes_regs = HAS(attrs, 'w'),              \
+  .reads_flags = HAS(attrs, 'f'),              \
+  .writes_flags = HAS(attrs, 'g'),             \
+  .leaves = HAS(attrs, 'x')},
 #include "engine/ir/helpers.def"
 #undef HELPER
     {.name = NULL}};
@@ -106,14 +117,16 @@ static ir_val emit(struct ir_block *b, struct ir_ins *in)
     return append(b, in);
 }
 
-ir_val ir_emit(struct ir_block *b, enum ir_op op, uint8_t s, uint8_t aux, ir_val x, ir_val y, ir_val z,
-               uint32_t imm, uint32_t imm2)
+ir_val ir_emit(struct ir_block *b, enum ir_op op, uint8_t s, uint8_t aux, ir_val x, ir_val y,
+               ir_val z, uint32_t imm, uint32_t imm2)
 {
-    struct ir_ins in = {.op = op, .s = s, .aux = aux, .a = x, .b = y, .c = z, .imm = imm, .imm2 = imm2};
+    struct ir_ins in = {
+        .op = op, .s = s, .aux = aux, .a = x, .b = y, .c = z, .imm = imm, .imm2 = imm2};
     return emit(b, &in);
 }
 
-static ir_val emit_cond(struct ir_block *b, enum ir_op op, enum ir_cond c, ir_val x, ir_val y, uint32_t imm)
+static ir_val emit_cond(struct ir_block *b, enum ir_op op, enum ir_cond c, ir_val x, ir_val y,
+                        uint32_t imm)
 {
     struct ir_ins in = {.op = op, .cond = c, .a = x, .b = y, .c = IR_NONE, .imm = imm};
     return emit(b, &in);

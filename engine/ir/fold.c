@@ -82,8 +82,8 @@ static ir_val to_nop(struct ir_ins *in)
 
 static bool commutative(enum ir_op op)
 {
-    return op == IR_ADD || op == IR_ADC || op == IR_AND || op == IR_OR || op == IR_XOR || op == IR_MUL ||
-           op == IR_MULU64 || op == IR_MULS64;
+    return op == IR_ADD || op == IR_ADC || op == IR_AND || op == IR_OR || op == IR_XOR ||
+           op == IR_MUL || op == IR_MULU64 || op == IR_MULS64;
 }
 
 /* How many low bits may be other than zero (zeros) or than copies of the sign (32 - sign + 1). */
@@ -119,8 +119,10 @@ static unsigned sign_ext_bits(const struct ir_ins *def)
 
 static ir_val fold_shift_by_const(struct ir_ins *in, uint32_t amount)
 {
-    static const uint8_t by_imm[] = {[IR_SHL_R - IR_SHL_R] = IR_SHL, [IR_SHR_R - IR_SHL_R] = IR_SHR,
-                                     [IR_SAR_R - IR_SHL_R] = IR_SAR, [IR_ROR_R - IR_SHL_R] = IR_ROR};
+    static const uint8_t by_imm[] = {[IR_SHL_R - IR_SHL_R] = IR_SHL,
+                                     [IR_SHR_R - IR_SHL_R] = IR_SHR,
+                                     [IR_SAR_R - IR_SHL_R] = IR_SAR,
+                                     [IR_ROR_R - IR_SHL_R] = IR_ROR};
     amount &= 0xff;
     if (amount == 0)
         return in->a; /* C, if asked for, stays too */
@@ -221,7 +223,8 @@ static ir_val fold_field(struct ir_block *b, struct ir_ins *in, bool may_emit)
     if (lsb == 0 && width == 32)
         return in->a;
     if (lsb == 0 && (width == 8 || width == 16)) {
-        enum ir_op op = is_signed ? (width == 8 ? IR_SXTB : IR_SXTH) : (width == 8 ? IR_UXTB : IR_UXTH);
+        enum ir_op op =
+            is_signed ? (width == 8 ? IR_SXTB : IR_SXTH) : (width == 8 ? IR_UXTB : IR_UXTH);
         to_unary(in, op, in->a, 0);
         return ir_fold(b, in, may_emit);
     }
@@ -286,7 +289,8 @@ ir_val ir_fold(struct ir_block *b, struct ir_ins *in, bool may_emit)
             ir_val v = fold_shift_by_const(in, y);
             if (v != IR_NONE || in->b != IR_NONE || in->op == IR_CONST)
                 return v;
-            return in->s ? IR_NONE : ir_fold(b, in, may_emit); /* now a shift by imm, perhaps of a constant */
+            return in->s ? IR_NONE
+                         : ir_fold(b, in, may_emit); /* now a shift by imm, perhaps of a constant */
         }
         break;
     default: break;

@@ -19,7 +19,7 @@ enum helper_id {
 struct ir_helper_info {
     const char *name; /* of the function */
     uint8_t nargs;
-    char result; /* '-', 'w', 'd' */
+    char result;                                                     /* '-', 'w', 'd' */
     bool reads_regs, writes_regs, reads_flags, writes_flags, leaves; /* attributes r w f g x */
 };
 

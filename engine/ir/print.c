@@ -52,8 +52,9 @@ static const char *const cond_names[] = {"eq", "ne", "cs", "cc", "mi", "pl", "vs
 
 static void add_mem(struct text *t, uint8_t aux)
 {
-    add(t, ".%s%u%s%s%s", aux & MEM_SIGNED ? "s" : "", 8u << (aux & MEM_SIZE), aux & MEM_USER ? ".user" : "",
-        aux & MEM_ALIGN ? ".align" : "", aux & MEM_ALIGN4 ? ".align4" : "");
+    add(t, ".%s%u%s%s%s", aux & MEM_SIGNED ? "s" : "", 8u << (aux & MEM_SIZE),
+        aux & MEM_USER ? ".user" : "", aux & MEM_ALIGN ? ".align" : "",
+        aux & MEM_ALIGN4 ? ".align4" : "");
 }
 
 static void add_head(struct text *t, const struct ir_ins *in)
@@ -95,13 +96,21 @@ static void add_tail(struct text *t, const struct ir_ins *in)
     const ir_val args[3] = {in->a, in->b, in->c};
     switch (in->op) {
     case IR_CALL:
-    case IR_CALL64: add(t, " %s", in->imm < ir_helper_count ? ir_helper_info[in->imm].name : "?"); break;
+    case IR_CALL64:
+        add(t, " %s", in->imm < ir_helper_count ? ir_helper_info[in->imm].name : "?");
+        break;
     case IR_SET_REG:
-    case IR_GET_REG: add(t, " r%u", in->imm); sep = ", "; break;
+    case IR_GET_REG:
+        add(t, " r%u", in->imm);
+        sep = ", ";
+        break;
     case IR_ST_ENV:
     case IR_ST_ENV64:
     case IR_LD_ENV:
-    case IR_LD_ENV64: add(t, " [%u]", in->imm); sep = ", "; break;
+    case IR_LD_ENV64:
+        add(t, " [%u]", in->imm);
+        sep = ", ";
+        break;
     default: break;
     }
     for (unsigned k = 0; k < 3; k++) {

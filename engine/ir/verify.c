@@ -13,11 +13,20 @@
 uint8_t ir_cond_flags(enum ir_cond c)
 {
     static const uint8_t reads[16] = {
-        [COND_EQ] = FLAG_Z, [COND_NE] = FLAG_Z, [COND_CS] = FLAG_C, [COND_CC] = FLAG_C,
-        [COND_MI] = FLAG_N, [COND_PL] = FLAG_N, [COND_VS] = FLAG_V, [COND_VC] = FLAG_V,
-        [COND_HI] = FLAG_C | FLAG_Z, [COND_LS] = FLAG_C | FLAG_Z,
-        [COND_GE] = FLAG_N | FLAG_V, [COND_LT] = FLAG_N | FLAG_V,
-        [COND_GT] = FLAG_N | FLAG_Z | FLAG_V, [COND_LE] = FLAG_N | FLAG_Z | FLAG_V,
+        [COND_EQ] = FLAG_Z,
+        [COND_NE] = FLAG_Z,
+        [COND_CS] = FLAG_C,
+        [COND_CC] = FLAG_C,
+        [COND_MI] = FLAG_N,
+        [COND_PL] = FLAG_N,
+        [COND_VS] = FLAG_V,
+        [COND_VC] = FLAG_V,
+        [COND_HI] = FLAG_C | FLAG_Z,
+        [COND_LS] = FLAG_C | FLAG_Z,
+        [COND_GE] = FLAG_N | FLAG_V,
+        [COND_LT] = FLAG_N | FLAG_V,
+        [COND_GT] = FLAG_N | FLAG_Z | FLAG_V,
+        [COND_LE] = FLAG_N | FLAG_Z | FLAG_V,
     };
     return reads[c & 15];
 }
@@ -96,7 +105,8 @@ static const char *arg_types(enum ir_op op)
 
 static _Thread_local char complaint[160];
 
-static const char *wrong(const struct ir_block *b, uint32_t i, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static const char *wrong(const struct ir_block *b, uint32_t i, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 static const char *wrong(const struct ir_block *b, uint32_t i, const char *fmt, ...)
 {
     int n = 0;

@@ -16,11 +16,11 @@
 
 /* Guest addresses: the same in the process that qemu-arm runs and here. */
 enum {
-    LAYOUT_RUNTIME = 0x00400000,  /* code of the runtime, then a page that it stores to */
+    LAYOUT_RUNTIME = 0x00400000, /* code of the runtime, then a page that it stores to */
     LAYOUT_DONE = LAYOUT_RUNTIME + 0x100,
-    LAYOUT_STATES = 0x00402000,   /* initial states */
-    LAYOUT_CODE = 0x00500000,     /* snippets; a page before and after is there too, for literals */
-    LAYOUT_SAVE = 0x20000f80,     /* final state: r0..r14, CPSR; then the arena */
+    LAYOUT_STATES = 0x00402000, /* initial states */
+    LAYOUT_CODE = 0x00500000,   /* snippets; a page before and after is there too, for literals */
+    LAYOUT_SAVE = 0x20000f80,   /* final state: r0..r14, CPSR; then the arena */
     LAYOUT_ARENA = 0x20001000,
     LAYOUT_TEMPLATE = 0x20008000, /* what the arena starts as */
     ARENA_BYTES = 0x3000,
@@ -34,7 +34,7 @@ enum item_kind {
     ITEM_BRANCH, /* word's offset field is filled in when the snippet is laid out */
     ITEM_MOVW,   /* word's immediate: low half of the target's address | T */
     ITEM_MOVT,
-    ITEM_ALIGN,  /* T16: a nop if need be, so that what follows is at a multiple of 4 */
+    ITEM_ALIGN, /* T16: a nop if need be, so that what follows is at a multiple of 4 */
 };
 
 struct item {
@@ -61,8 +61,8 @@ struct snippet {
 
 struct gen_opts {
     bool thumb;
-    unsigned insns;          /* about how many */
-    const char *only;        /* rows whose name begins like this; NULL: all */
+    unsigned insns;   /* about how many */
+    const char *only; /* rows whose name begins like this; NULL: all */
     bool no_memory;
     uint64_t *used[INSN_SETS]; /* if not NULL: counts by row number */
 };

@@ -26,8 +26,10 @@ bool local_verbose;
 extern const struct atomics_ops atomics_cmpxchg; /* needs nobody else to stop */
 
 enum {
-    LOW_RAM = LAYOUT_RUNTIME, LOW_BYTES = 8 << 20,
-    HIGH_RAM = 0x20000000, HIGH_BYTES = 1 << 20,
+    LOW_RAM = LAYOUT_RUNTIME,
+    LOW_BYTES = 8 << 20,
+    HIGH_RAM = 0x20000000,
+    HIGH_BYTES = 1 << 20,
     PAGE_TABLE = HIGH_RAM + 0x10000,  /* level 1: 16 KiB */
     SMALL_PAGES = HIGH_RAM + 0x14000, /* level 2 of HIGH_RAM's megabyte: 1 KiB */
     CODE_BYTES = 2 << 20,
@@ -75,7 +77,7 @@ static const void *no_block(struct vcpu *v, uint32_t pc_t)
 }
 
 static void (*const helper_functions[])(void) = {
-#define HELPER(id, function, args, result, attrs) (void (*)(void))function,
+#define HELPER(id, function, args, result, attrs) (void (*)(void)) function,
 #include "engine/ir/helpers.def"
 #undef HELPER
 };
@@ -95,8 +97,13 @@ static bool init_jit(struct error *e)
         return false;
     }
     struct x64_calls calls = {
-        .load = slow_load, .load64 = slow_load64, .store = slow_store, .store64 = slow_store64,
-        .ldm = slow_ldm, .stm = slow_stm, .jump_cache_miss = no_block,
+        .load = slow_load,
+        .load64 = slow_load64,
+        .store = slow_store,
+        .store64 = slow_store64,
+        .ldm = slow_ldm,
+        .stm = slow_stm,
+        .jump_cache_miss = no_block,
     };
     for (unsigned i = 0; i < ir_helper_count; i++)
         calls.helper[i] = helper_functions[i];
@@ -108,7 +115,8 @@ static bool init_jit(struct error *e)
 
 bool local_init(bool jit, bool faults, struct error *e)
 {
-    if (!mem_add_ram(LOW_RAM, LOW_BYTES, e) || !mem_add_ram(HIGH_RAM, HIGH_BYTES, e) || !vcpu_alloc(0, e))
+    if (!mem_add_ram(LOW_RAM, LOW_BYTES, e) || !mem_add_ram(HIGH_RAM, HIGH_BYTES, e) ||
+        !vcpu_alloc(0, e))
         return false;
     nvcpus = 1;
     cpu = current_vcpu = vcpus[0];
@@ -158,8 +166,14 @@ static void run_jit(uint32_t pc, uint32_t flags)
     struct tb *tb = tb_alloc(64);
     struct x64_code code;
     struct x64_request rq = {
-        .ir = &ir, .tb = tb, .pc = pc, .flags = flags, .page_ppn = {pc >> 12, UINT64_MAX}, .no_chain = true,
-        .atomics = atomics, .span = {code_rw + stubs, code_rx + stubs, CODE_BYTES - stubs},
+        .ir = &ir,
+        .tb = tb,
+        .pc = pc,
+        .flags = flags,
+        .page_ppn = {pc >> 12, UINT64_MAX},
+        .no_chain = true,
+        .atomics = atomics,
+        .span = {code_rw + stubs, code_rx + stubs, CODE_BYTES - stubs},
     };
     CHECK(x64_translate(&rq, &code), "block at 0x%x does not fit", pc);
     if (local_verbose)
@@ -185,7 +199,11 @@ static void run_block(enum local_engine engine, unsigned max_insns)
     cpu->thumb = cpu->r[15] & 1;
     const uint8_t *host = mem_ram_ptr(pc, NULL);
     struct arm_translate_req req = {
-        .pc = pc, .flags = arm_tb_flags(cpu), .host = host, .page_left = 4096 - (pc & 4095), .next = NULL,
+        .pc = pc,
+        .flags = arm_tb_flags(cpu),
+        .host = host,
+        .page_left = 4096 - (pc & 4095),
+        .next = NULL,
         .max_insns = max_insns,
     };
     struct arm_translated done;
@@ -208,8 +226,8 @@ static void run_block(enum local_engine engine, unsigned max_insns)
 
 /* -- One snippet --------------------------------------------------------------------------------------------- */
 
-bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uint64_t split, struct outcome *out,
-              char why[160])
+bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uint64_t split,
+               struct outcome *out, char why[160])
 {
     const uint32_t *state = im->states[i];
     uint8_t *arena = mem_ram_ptr(LAYOUT_ARENA, NULL);
@@ -232,8 +250,9 @@ bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uin
 
     unsigned blocks = 0;
     uint32_t last = 0;
-    while (cpu->r[15] != LAYOUT_DONE && (cpu->cpsr & 0x1f) == MODE_USR && blocks++ < 4 * MAX_ITEMS &&
-           cpu->r[15] >= LAYOUT_CODE && cpu->r[15] < LAYOUT_CODE + im->code_bytes) {
+    while (cpu->r[15] != LAYOUT_DONE && (cpu->cpsr & 0x1f) == MODE_USR &&
+           blocks++ < 4 * MAX_ITEMS && cpu->r[15] >= LAYOUT_CODE &&
+           cpu->r[15] < LAYOUT_CODE + im->code_bytes) {
         last = cpu->r[15];
         run_block(engine, 1 + rng_below(&r, rng_one_in(&r, 2) ? 4 : 64));
     }
@@ -244,15 +263,17 @@ bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uin
     if (excepted)
         arm_switch_mode(cpu, MODE_USR); /* User's r13, r14 */
     memcpy(out->regs, cpu->r, sizeof out->regs);
-    out->cpsr = (uint32_t)cpu->nf << 31 | (uint32_t)cpu->zf << 30 | (uint32_t)cpu->cf << 29 | (uint32_t)cpu->vf << 28 |
-                cpu->q << 27 | cpu->ge << 16;
+    out->cpsr = (uint32_t)cpu->nf << 31 | (uint32_t)cpu->zf << 30 | (uint32_t)cpu->cf << 29 |
+                (uint32_t)cpu->vf << 28 | cpu->q << 27 | cpu->ge << 16;
     memcpy(out->arena, arena, ARENA_BYTES);
     if (cpu->r[15] == LAYOUT_DONE && !cpu->it)
         return true;
     if (excepted)
-        snprintf(why, 160, "exception to mode 0x%x, r15 0x%x, lr 0x%x, spsr 0x%x, dfsr 0x%x, dfar 0x%x", mode, vector, lr, spsr,
-                 cpu->sys.dfsr, cpu->sys.dfar);
+        snprintf(why, 160,
+                 "exception to mode 0x%x, r15 0x%x, lr 0x%x, spsr 0x%x, dfsr 0x%x, dfar 0x%x", mode,
+                 vector, lr, spsr, cpu->sys.dfsr, cpu->sys.dfar);
     else
-        snprintf(why, 160, "after %u blocks at 0x%x (it 0x%x), the last one at 0x%x", blocks, cpu->r[15], cpu->it, last);
+        snprintf(why, 160, "after %u blocks at 0x%x (it 0x%x), the last one at 0x%x", blocks,
+                 cpu->r[15], cpu->it, last);
     return false;
 }
