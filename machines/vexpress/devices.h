@@ -54,6 +54,8 @@ extern const struct mmio_ops constant_ops;
 struct pl011;
 struct pl011 *pl011_new(struct irq_line irq, bool console);
 void pl011_reset(void *dev);
+/* LAUNCH. What is sent goes to this descriptor, line by line; for a UART that is not the console's. */
+void pl011_set_output(struct pl011 *u, int fd);
 extern const struct mmio_ops pl011_ops;
 
 struct sp804;

@@ -8,12 +8,14 @@
  */
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "engine/base/log.h"
 #include "machines/console.h"
 #include "machines/vexpress/devices.h"
 
 #define FIFO 16
+#define LINE_MAX 256
 
 enum { INT_RX = 0x10, INT_TX = 0x20, INT_RT = 0x40, INT_OE = 0x400, INT_ALL = 0x7ff };
 enum { FR_RXFE = 0x10, FR_TXFF = 0x20, FR_RXFF = 0x40, FR_TXFE = 0x80 };
@@ -23,10 +25,13 @@ enum { CR_LBE = 0x80, LCR_FEN = 0x10 };
 struct pl011 {
     struct irq_line irq;
     bool console; /* const after LAUNCH: joined to the console */
+    int fd;       /* const after LAUNCH: a regular file, or -1 */
     /* the rest is guarded by device lock */
     bool claimed; /* the guest has asked for input */
     uint16_t fifo[FIFO];
     unsigned head, used;
+    uint8_t line[LINE_MAX];
+    unsigned line_used; /* of a line for fd that has no end yet */
     uint32_t rsr, ilpr, ibrd, fbrd, lcr, cr, ifls, imsc, ris, dmacr;
 };
 
@@ -104,12 +109,28 @@ static uint32_t read_data(struct pl011 *u)
     return val;
 }
 
+static void flush_line(struct pl011 *u)
+{
+    if (u->line_used && write(u->fd, u->line, u->line_used) != (ssize_t)u->line_used)
+        guest_error("UART: its file takes no more; what the guest writes is lost");
+    u->line_used = 0;
+}
+
+static void send_to_file(struct pl011 *u, uint8_t ch)
+{
+    u->line[u->line_used++] = ch;
+    if (ch == '\n' || u->line_used == LINE_MAX)
+        flush_line(u);
+}
+
 static void send(struct pl011 *u, uint8_t ch)
 {
     if (u->cr & CR_LBE)
         receive(u, ch);
     else if (u->console && !console_put(&ch, 1))
         guest_error("UART0: a character was lost: written while the transmit FIFO was full");
+    else if (u->fd >= 0)
+        send_to_file(u, ch);
     u->ris |= INT_TX;
     update_irq(u);
 }
@@ -192,6 +213,7 @@ static bool uart_write(void *dev, uint32_t off, unsigned size, int cpu, uint32_t
 void pl011_reset(void *dev)
 {
     struct pl011 *u = dev;
+    flush_line(u);
     u->claimed = false;
     u->head = u->used = 0;
     u->rsr = u->ilpr = u->ibrd = u->fbrd = u->lcr = u->imsc = u->ris = u->dmacr = 0;
@@ -206,10 +228,16 @@ struct pl011 *pl011_new(struct irq_line irq, bool console)
     CHECK(u, "out of memory");
     u->irq = irq;
     u->console = console;
+    u->fd = -1;
     pl011_reset(u);
     if (console)
         console_on_input(input_ready, u);
     return u;
+}
+
+void pl011_set_output(struct pl011 *u, int fd)
+{
+    u->fd = fd;
 }
 
 const struct mmio_ops pl011_ops = {uart_read, uart_write};

@@ -14,7 +14,10 @@
  */
 #include "machines/vexpress/vexpress.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "engine/mem/mem.h"
 #include "machines/console.h"
@@ -51,6 +54,7 @@ struct board {
     uint8_t *dtb;
     size_t dtb_bytes;
     gpa dtb_base;
+    int uart1_fd; /* or -1 */
     struct {
         void (*reset)(void *dev);
         void *dev;
@@ -99,7 +103,9 @@ static void add_devices(struct board *b, unsigned smp)
     ADD(0x1c060000, pl050, "pl050-keyboard", pl050_new(SPI(12)));
     ADD(0x1c070000, pl050, "pl050-mouse", pl050_new(SPI(13)));
     ADD(0x1c090000, pl011, "uart0", pl011_new(SPI(5), true));
-    ADD(0x1c0a0000, pl011, "uart1", pl011_new(SPI(6), false));
+    struct pl011 *uart1 = pl011_new(SPI(6), false);
+    pl011_set_output(uart1, b->uart1_fd);
+    ADD(0x1c0a0000, pl011, "uart1", uart1);
     ADD(0x1c0b0000, pl011, "uart2", pl011_new(SPI(7), false));
     ADD(0x1c0c0000, pl011, "uart3", pl011_new(SPI(8), false));
     ADD(0x1c0f0000, sp805, "sp805-watchdog", sp805_new(SPI(0)));
@@ -235,7 +241,19 @@ static void board_free(struct board *b)
     image_free(&b->image);
     linux_free(&b->boot);
     free(b->dtb);
+    if (b->uart1_fd >= 0)
+        close(b->uart1_fd);
     free(b);
+}
+
+static bool open_uart1(struct board *b, const struct machine_config *cfg, struct error *e)
+{
+    if (!cfg->uart1)
+        return true;
+    b->uart1_fd = open(cfg->uart1, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+    if (b->uart1_fd < 0)
+        error_set(e, 1, "--uart1: cannot write %s: %s", cfg->uart1, strerror(errno));
+    return b->uart1_fd >= 0;
 }
 
 static bool vexpress_create(struct machine *m, const struct machine_config *cfg, struct error *e)
@@ -256,6 +274,7 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
 
     struct board *b = calloc(1, sizeof *b);
     CHECK(b, "out of memory");
+    b->uart1_fd = -1;
     const struct load_range ranges[] = {
         {RAM_BASE, cfg->ram_bytes, "RAM"},
         {SRAM_BASE, SRAM_BYTES, "SRAM"},
@@ -267,6 +286,7 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
                               : image_open(&b->image, cfg->image, cfg->raw, RAM_BASE + RAW_OFFSET,
                                            ranges, ARRAY_SIZE(ranges), e) &&
                                     load_dtb(b, cfg, e);
+    loaded = loaded && open_uart1(b, cfg, e);
     if (!loaded) {
         board_free(b);
         return false;
