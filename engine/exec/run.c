@@ -43,9 +43,9 @@ bool exec_safepoint(struct vcpu *v)
     if ((poll & ~(uint32_t)POLL_FLUSH) || vcpu_thread(v)->sleep) {
         if (vcpu_thread(v)->sleep)
             exec_blocks_lost(v); /* asleep it is offline: see sync/rcu.h */
+        chaos_safepoint(v); /* first: it may wait, and what others want of us meanwhile is done below (S3) */
         if (!sync_safepoint(v))
             return false;
-        chaos_safepoint(v);
     }
     if (arm_take_interrupt(v)) {
         count(v, INTERRUPTS);

@@ -232,15 +232,15 @@ struct tb *exec_translate(struct vcpu *v, struct tb_key key, const uint8_t *host
         case RETRY:
             break;
         case NEED_QUIESCENCE:
-            sync_safe_work(v, drop_storers_work, (uintptr_t)j.quiesce_frame);
-            break;
+            vcpu_leave_for(v, drop_storers_work, (uintptr_t)j.quiesce_frame); /* see NEED_ROOM */
         case NEED_NEXT_PAGE:
             /* May leave: a prefetch abort on the second half. */
             softmmu_fetch(v, (key.pc & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, true, &j.next_canon, &j.next_host);
             break;
         case NEED_ROOM:
             tb_lifetime->make_room(v, pool, j.need);
-            break;
+            /* Nobody waited for us meanwhile: there may be work, such as a TLB flush, to run before any guest code (S3). */
+            vcpu_leave(v, LEAVE_RESTART);
         }
     }
 }

@@ -79,12 +79,14 @@ static bool wait_for(bool all_left, uint64_t until_ns)
 {
     struct timespec until = {.tv_sec = (time_t)(until_ns / SECOND_NS), .tv_nsec = (long)(until_ns % SECOND_NS)};
     int err = 0;
+    rcu_go_offline(); /* no grace period waits for this thread */
     pthread_mutex_lock(&end_lock);
     while (err != ETIMEDOUT && end.inside && (all_left || !end.requested))
         err = until_ns ? pthread_cond_timedwait(&end_changed, &end_lock, &until)
                        : pthread_cond_wait(&end_changed, &end_lock);
     bool done = !end.inside || (!all_left && end.requested);
     pthread_mutex_unlock(&end_lock);
+    rcu_go_online();
     return done;
 }
 

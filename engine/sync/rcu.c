@@ -30,6 +30,8 @@ struct deferred {
 void rcu_engine_init(void)
 {
     rcu_thread_enter();
+    /* The thread that launches then waits for the end of the run: online, it would hold up every grace period. */
+    rcu_go_offline();
 }
 
 void rcu_engine_stop(void)
@@ -96,7 +98,13 @@ void rcu_defer(struct rcu_head *head, void (*fn)(struct rcu_head *head))
 
 void rcu_wait_deferred(void)
 {
+    struct vcpu *v = current_vcpu;
+    /* Who wants quiescence waits, online, for us; the grace period waits for whoever is online. So we must not be waited for. */
+    if (v)
+        sync_wait_begin(v);
     rcu_go_offline(); /* we wait in the callbacks' thread's stead: do not hold it up */
     rcu_barrier();
     rcu_go_online();
+    if (v)
+        sync_wait_end(v);
 }

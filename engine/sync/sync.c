@@ -220,6 +220,20 @@ bool quiesced_by_me(void)
     return exclusive_depth != 0;
 }
 
+void sync_wait_begin(struct vcpu *v)
+{
+    mutex_lock(&q);
+    stop_running(vcpu_thread(v), VT_PARKED);
+    mutex_unlock(&q);
+}
+
+void sync_wait_end(struct vcpu *v)
+{
+    mutex_lock(&q);
+    start_running(vcpu_thread(v));
+    mutex_unlock(&q);
+}
+
 /* -- Sleeping ------------------------------------------------------------------------------------------------------------- */
 
 void vcpu_request_sleep(struct vcpu *v, int kind)

@@ -52,6 +52,11 @@ void quiesce_begin(struct vcpu *v);
 void quiesce_end(struct vcpu *v);
 bool quiesced_by_me(void);
 
+/* SAFEPOINT, own thread: around a wait for something that other vCPUs must get on with (a grace period). Between the two v is
+ * PARKED: nobody waits for it, and it must run its work (sync_safepoint) before it runs guest code (S3). */
+void sync_wait_begin(struct vcpu *v);
+void sync_wait_end(struct vcpu *v);
+
 /* -- Sleeping ---------------------------------------------------------------------------------------------------------- */
 
 enum { SLEEP_WFI = 1, SLEEP_WFE = 2 };
