@@ -3,6 +3,7 @@
 
 A row of bench/guest/guests.json runs with each of its test parameters; lines that begin with #! are measurements and are not
 compared. A guest that needs a guarantee (lfstack: aba) runs under schemes that do not give it too, but then only has to end.
+Instruction sets, parameters and --variant options take turns over the combinations, from a seeded start.
 Prints one line per failure and, last, `N passed, N failed`.
 """
 import argparse
@@ -86,6 +87,8 @@ def judge(lab: Lab, run: Run, oracle: str | None, must_pass: bool) -> str | None
     command += [lab.elf(run)] + run.words()
     code, out, err = execute(command, lab.timeout)
     tail = (err.strip().splitlines() or out.strip().splitlines() or [""])[-1]
+    if "Sanitizer" in err or "runtime error:" in err or "CHECK" in err:
+        return f"exit code {code}\n{err[:8000]}"
     if code is None:
         return f"did not end in {lab.timeout:.0f} s; {tail}"
     if not must_pass:
@@ -111,11 +114,35 @@ def strategies(binary: str) -> tuple[list[tuple[tuple[str, str], ...]], dict[tup
     return [tuple(combo) for combo in itertools.product(*axes)], gives
 
 
+def covering(combos: list, rng: random.Random) -> list:
+    """A few combinations in which each two schemes of different axes meet at least once."""
+    def pairs(combo: tuple) -> set:
+        return set(itertools.combinations(combo, 2))
+
+    wanted = set().union(*map(pairs, combos))
+    chosen = []
+    pool = rng.sample(combos, len(combos))
+    while wanted:
+        best = max(pool, key=lambda c: len(pairs(c) & wanted))
+        chosen.append(best)
+        wanted -= pairs(best)
+    return chosen
+
+
+# Guests whose vCPUs work against each other: what sanitizers and fault injection are for.
+STRESS = ("lfstack", "spinlock", "ticketlock", "atomic_add", "lock_stress", "smc_tight", "smc_computed", "smc_paged",
+          "smc_cross", "smc_race", "churn", "tlb_local", "tlb_remote", "sgi_pingpong", "timer_irq", "exec_loop",
+          "inval_latency", "litmus_mp", "litmus_sb", "excl_ctx", "exclusive_rules", "aba")
+
+
 def plan(args: argparse.Namespace, combos: list, rng: random.Random) -> list[tuple[dict, Run]]:
     rows = json.loads((ROOT / "bench/guest/guests.json").read_text())["guests"]
     runs = []
-    extra = tuple(args.option)
+    extras = [tuple(args.option + v.split()) for v in args.variant or [""]]
+    turn = rng.randrange(len(extras))
     for row in rows:
+        if args.stress and row["name"] not in STRESS:
+            continue
         if args.guest and row["name"] not in args.guest:
             continue
         for cpus in (int(c) for c in args.vcpus.split(",")):
@@ -128,7 +155,10 @@ def plan(args: argparse.Namespace, combos: list, rng: random.Random) -> list[tup
                 count = len(variants) if args.thorough else 1
                 for k in range(count):
                     isa, params = variants[(start + n + k) % len(variants)]
-                    runs.append((row, Run(row["name"], isa, cpus, tuple(params.items()), combo, extra)))
+                    for _ in range(len(extras) if args.all_variants else 1):
+                        extra = extras[turn % len(extras)]
+                        turn += 1
+                        runs.append((row, Run(row["name"], isa, cpus, tuple(params.items()), combo, extra)))
     rng.shuffle(runs)
     return runs[: args.limit] if args.limit else runs
 
@@ -142,11 +172,19 @@ def main() -> int:
     parser.add_argument("--guest", action="append", default=[], help="only this one (may be repeated)")
     parser.add_argument("--combo", action="append", default=[], metavar="AXIS=SCHEME", help="only these schemes")
     parser.add_argument("--option", action="append", default=[], help="one more option of `run`, e.g. --chaos=all")
+    parser.add_argument("--variant", action="append", default=[], metavar="'OPTIONS'",
+                        help="options in one word; when repeated, runs take them in turn")
+    parser.add_argument("--all-variants", action="store_true", help="each run with each --variant")
+    parser.add_argument("--stress", action="store_true", help="only the guests whose vCPUs work against each other")
+    parser.add_argument("--pairs", action="store_true",
+                        help="not all combinations, but so many that each two schemes meet")
+    parser.add_argument("--no-oracle", action="store_true", help="the guests' own checks only, no QEMU")
     parser.add_argument("--thorough", action="store_true", help="all parameters under each combination")
     parser.add_argument("--limit", type=int, default=0, help="a seeded sample of this many runs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=60, metavar="S")
+    parser.add_argument("--slowest", type=int, default=0, metavar="N", help="show the N slowest runs")
     args = parser.parse_args()
     if not args.binary or not args.guests:
         parser.error("say --binary and --guests, or set DBTLAB_BIN and DBTLAB_GUESTS")
@@ -156,14 +194,18 @@ def main() -> int:
     for want in args.combo:
         axis, scheme = want.split("=")
         combos = [c for c in combos if (axis, scheme) in c]
-    runs = plan(args, combos, random.Random(args.seed))
+    rng = random.Random(args.seed)
+    if args.pairs:
+        combos = covering(combos, rng)
+    runs = plan(args, combos, rng)
     print(f"{len(runs)} runs, {len(combos)} combinations, seed {args.seed}", flush=True)
 
     begin, passed, failed = time.monotonic(), 0, 0
+    took: list[tuple[float, str]] = []
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         keys = {(r.guest, r.isa, r.cpus, r.params): (row, r) for row, r in runs}
-        wanted = {k: r for k, (row, r) in keys.items()
-                  if row["qemu"]["status"] == "ok" or r.cpus < row["qemu"].get("from_cpus", 1)}
+        wanted = {k: r for k, (row, r) in keys.items() if not args.no_oracle and
+                  (row["qemu"]["status"] == "ok" or r.cpus < row["qemu"].get("from_cpus", 1))}
         lab.expected = dict(zip(wanted, pool.map(lambda r: qemu_output(lab, r), wanted.values())))
         lost = [r.text() for k, r in wanted.items() if lab.expected[k] is None]
         for text in lost:
@@ -173,7 +215,10 @@ def main() -> int:
             row, run = item
             offered = set().union(*(gives[c] for c in run.combo))
             must = set(row["needs"]) <= offered
-            return run, judge(lab, run, lab.expected.get((run.guest, run.isa, run.cpus, run.params)), must)
+            start = time.monotonic()
+            wrong = judge(lab, run, lab.expected.get((run.guest, run.isa, run.cpus, run.params)), must)
+            took.append((time.monotonic() - start, run.text()))
+            return run, wrong
 
         for run, wrong in pool.map(one, runs):
             if wrong:
@@ -181,6 +226,8 @@ def main() -> int:
                 print(f"FAIL {run.text()}: {wrong}", flush=True)
             else:
                 passed += 1
+    for seconds, text in sorted(took, reverse=True)[: args.slowest]:
+        print(f"{seconds:6.2f} s  {text}")
     print(f"{time.monotonic() - begin:.0f} s")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
