@@ -17,6 +17,7 @@
 #include "engine/base/log.h"
 #include "engine/base/rng.h"
 #include "engine/exec/exec.h"
+#include "engine/exec/fatal.h"
 #include "engine/sync/sync.h"
 
 #define PPM 1000000u
@@ -137,12 +138,15 @@ void chaos_safepoint(struct vcpu *v)
     if (chaos_fail(v, CHAOS_FLUSH)) {
         /* x->last stays: whether it may still be used is the invalidation scheme's question. */
         dlog(INVAL, "vCPU %u: chaos flushes", v->index);
+        fatal_event(v, "chaos: flush at", v->r[15], 0);
         tb_flush_now(v);
     }
     if (chaos_fail(v, CHAOS_UNCHAIN)) {
         struct tb *tb = some_block(v);
-        if (tb)
+        if (tb) {
+            fatal_event(v, "chaos: invalidates, at", tb->key.pc, v->r[15]);
             tb_invalidate_unlocked(tb);
+        }
     }
 }
 

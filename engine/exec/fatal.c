@@ -18,8 +18,36 @@ static struct {
     unsigned times;
 } CACHE_ALIGNED watched[MAX_VCPUS]; /* W, R: own thread */
 
+#define EVENTS 16
+
+struct event {
+    const char *what;
+    uint64_t ns;
+    uint32_t a, b;
+};
+static struct {
+    struct event ring[EVENTS];
+    uint32_t next;
+} CACHE_ALIGNED events[MAX_VCPUS]; /* W: own thread; R: whoever dumps, when something is broken already */
+
+void fatal_event(struct vcpu *v, const char *what, uint32_t a, uint32_t b)
+{
+    events[v->index].ring[events[v->index].next++ % EVENTS] = (struct event){what, now_ns(), a, b};
+}
+
+void fatal_dump_events(FILE *out, const struct vcpu *v)
+{
+    uint64_t now = now_ns();
+    for (uint32_t i = 0; i < EVENTS; i++) {
+        const struct event *e = &events[v->index].ring[(events[v->index].next + i) % EVENTS];
+        if (e->what)
+            fprintf(out, "  %12.3f us ago: %s %08x %08x\n", (double)(now - e->ns) / 1e3, e->what, e->a, e->b);
+    }
+}
+
 void fatal_watch(struct vcpu *v)
 {
+    fatal_event(v, "exception: to, return address", v->r[15], v->r[14]);
     uint32_t pc_t = v->r[15], back = v->r[14] - (pc_t & ~1u);
     bool self = back == 4 || back == 8 || (back == 2 && (pc_t & 1));
     if (LIKELY(!self)) {

@@ -19,6 +19,12 @@ void guest_fatal(struct vcpu *v, const char *why);
  * that is guest_fatal(). A dozen instructions; nothing on the way of those who take no exceptions. */
 void fatal_watch(struct vcpu *v);
 
+/* v's thread: remember an event for the dumps below; the last few stay. what: a constant. A store of five words and a look at
+ * the clock: for slow paths. */
+void fatal_event(struct vcpu *v, const char *what, uint32_t a, uint32_t b);
+/* The last events of v, oldest first. Any thread. */
+void fatal_dump_events(FILE *out, const struct vcpu *v);
+
 /* Registers, CPSR, CP15 fault state and interrupt lines of v, by lines. Any thread; exact when v is at a safepoint. */
 void fatal_dump_vcpu(FILE *out, const struct vcpu *v);
 

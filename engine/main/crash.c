@@ -39,9 +39,12 @@ static void print_run(void)
     fprintf(stderr, " --smp=%u\n", nvcpus);
     if (current_vcpu)
         fprintf(stderr, "dbtlab: in the thread of vCPU %u\n", current_vcpu->index);
-    for (unsigned i = 0; i < nvcpus; i++)
-        if (vcpus[i])
+    for (unsigned i = 0; i < nvcpus; i++) {
+        if (vcpus[i]) {
             fatal_dump_vcpu(stderr, vcpus[i]);
+            fatal_dump_events(stderr, vcpus[i]);
+        }
+    }
     fflush(stderr);
 }
 
