@@ -29,7 +29,7 @@ static struct {
          .count = 200000,
          .insns = 12};
 
-static struct batch image;
+static struct batch now;
 static struct outcome *expected;
 static struct outcome got, wanted;
 static uint64_t *used[INSN_SETS];
@@ -82,7 +82,7 @@ static enum local_engine engine_of(const char *name)
     return !strcmp(name, "jit") ? LOCAL_JIT : LOCAL_INTERP;
 }
 
-/* Run the image's snippet i in both. False: they differ; the outcomes are in wanted and got, why if one broke off. */
+/* Run the batch's snippet i in both. False: they differ; the outcomes are in wanted and got, why if one broke off. */
 static bool agree(const struct batch *im, unsigned i, const struct outcome *reference,
                   uint64_t split, char why[400])
 {
@@ -107,7 +107,7 @@ static bool agree_alone(const struct snippet *s, uint32_t pc, uint64_t split, ch
     if (!one.max)
         batch_init(&one, BATCH, 1);
     batch_clear(&one);
-    memcpy(one.template, image.template, ARENA_BYTES);
+    memcpy(one.template, now.template, ARENA_BYTES);
     one.code_bytes += pc & 0xffc;
     batch_add(&one, s);
     local_load(&one);
@@ -222,36 +222,36 @@ static bool run_batch(uint64_t seed, unsigned n)
 {
     static struct snippet snippets[BATCH];
     struct error e = {0};
-    batch_clear(&image);
+    batch_clear(&now);
     for (unsigned i = 0; i < n; i++) {
         make(&snippets[i], seed + i);
-        batch_add(&image, &snippets[i]);
+        batch_add(&now, &snippets[i]);
         generated += snippets[i].n;
     }
     bool qemu = !strcmp(opt.against, "qemu");
     unsigned done = n;
-    if (qemu && !reference_run(&image, opt.qemu, expected, &done, &e)) {
+    if (qemu && !reference_run(&now, opt.qemu, expected, &done, &e)) {
         fprintf(stderr, "%s\n", e.text);
         if (done == 0 && n > 1)
             return false;
         if (done < n) {
             fprintf(stderr, "seed %" PRIu64 ": the reference did not survive this:\n", seed + done);
-            print_code(&snippets[done], image.pcs[done]);
+            print_code(&snippets[done], now.pcs[done]);
             bad++;
         }
     }
-    local_load(&image);
+    local_load(&now);
     for (unsigned i = 0; i < done; i++) {
         char why[400];
         compared++;
         current.s = &snippets[i];
         current.seed = seed + i;
-        current.pc = image.pcs[i];
-        if (agree(&image, i, qemu ? &expected[i] : NULL, seed + i, why))
+        current.pc = now.pcs[i];
+        if (agree(&now, i, qemu ? &expected[i] : NULL, seed + i, why))
             continue;
         bad++;
-        report(&snippets[i], seed + i, image.pcs[i]);
-        local_load(&image);
+        report(&snippets[i], seed + i, now.pcs[i]);
+        local_load(&now);
         if (!opt.keep_going)
             return false;
     }
@@ -360,7 +360,7 @@ int main(int argc, char **argv)
         decode_rows((enum insn_set)set, &n);
         used[set] = calloc(n, sizeof *used[set]);
     }
-    batch_init(&image, BATCH, 1);
+    batch_init(&now, BATCH, 1);
     expected = calloc(BATCH, sizeof *expected);
     CHECK(expected, "out of memory");
     printf("seed %" PRIu64 ", %s, %s against %s\n", opt.seed, opt.isa, opt.engine, opt.against);

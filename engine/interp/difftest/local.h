@@ -11,9 +11,9 @@ enum local_engine { LOCAL_INTERP, LOCAL_JIT };
 /* jit: that engine will be used too. faults: parts of the arena cannot be written, or read. */
 bool local_init(bool jit, bool faults, struct error *e);
 void local_free(void);
-/* The image's code and template become guest memory. */
+/* The batch's code and template become guest memory. */
 void local_load(const struct batch *im);
-/* Run snippet i of the loaded image. split: seed of the block sizes. False: it did not come out at LAYOUT_DONE; why
+/* Run snippet i of the loaded batch. split: seed of the block sizes. False: it did not come out at LAYOUT_DONE; why
  * says what happened instead, with the state of the exception if it was one. */
 bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uint64_t split,
                struct outcome *out, char why[160]);

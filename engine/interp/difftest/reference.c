@@ -113,11 +113,10 @@ void batch_clear(struct batch *im)
 
 void batch_add(struct batch *im, const struct snippet *s)
 {
-    CHECK(im->n < im->max, "image is full");
+    CHECK(im->n < im->max, "batch is full");
     uint32_t pc = LAYOUT_CODE - 4096 + im->code_bytes;
     unsigned bytes = gen_layout(s, pc, im->code + im->code_bytes, NULL);
     im->code_bytes += bytes;
-    /* Thumb code begins at any halfword: shift by a nop now and then would change the code; the items in front do it. */
     im->snippets[im->n] = s;
     im->pcs[im->n] = pc | s->thumb;
     memcpy(im->states[im->n], s->regs, sizeof s->regs);
