@@ -24,13 +24,22 @@ static void emit_entries(struct xlate *x, struct x64_label *leave)
     uint32_t page = req->pc >> 12;
 
     x->out->entry_xpage = x->a.off;
-    emit_page_check(x, page, req->page_ppn[0], leave);
-    if (two_pages)
+    if (two_pages) {
+        /* Each entry depends on the second page's mapping. entry_main must not poll, or the loop, which enters there, would make
+         * no progress while a poll bit stays up. */
+        x->out->entry_poll = x->a.off;
+        asm_alu_mi(&x->a, ALU_CMP, 4, VFIELD(poll), 0);
+        asm_jcc(&x->a, CC_NE, leave);
+        x->out->entry_main = x->a.off;
+        emit_page_check(x, page, req->page_ppn[0], leave);
         emit_page_check(x, (page + 1) & (VPAGES - 1), req->page_ppn[1], leave);
-    x->out->entry_poll = two_pages ? x->out->entry_xpage : x->a.off;
-    asm_alu_mi(&x->a, ALU_CMP, 4, VFIELD(poll), 0);
-    asm_jcc(&x->a, CC_NE, leave);
-    x->out->entry_main = two_pages ? x->out->entry_xpage : x->a.off;
+    } else {
+        emit_page_check(x, page, req->page_ppn[0], leave);
+        x->out->entry_poll = x->a.off;
+        asm_alu_mi(&x->a, ALU_CMP, 4, VFIELD(poll), 0);
+        asm_jcc(&x->a, CC_NE, leave);
+        x->out->entry_main = x->a.off;
+    }
     if (x->it) /* kept at 0 while translated code runs; set from the key where it is left */
         asm_store_i(&x->a, 4, VFIELD(it), 0);
 }
