@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -315,6 +318,24 @@ class CommandLine(unittest.TestCase):
         stats = json.loads((self.folder / "i.json").read_text())
         self.assertGreater(stats["counters"]["interp_insns"]["value"], 0)
         self.assertIn("slow_loads", stats["hooks_per_minsn"])
+
+    def test_our_own_crash_tells_what_ran(self) -> None:
+        if re.search("asan|tsan", self.call(["--version"]).stdout):
+            self.skipTest("the sanitizers have their own handlers")
+        for engine in ("jit", "interp"):
+            words = [PROGRAM, "run", f"--engine={engine}", "--smp=2", "--timeout=30", self.image([B_SELF])]
+            child = subprocess.Popen(words, cwd=self.folder, stderr=subprocess.PIPE, text=True)
+            while "vcpu1" not in self.threads(child.pid):
+                time.sleep(0.01)
+            child.send_signal(signal.SIGSEGV)
+            _, said = child.communicate(timeout=LIMIT_S)
+            self.assertEqual(child.returncode, -signal.SIGABRT)
+            self.assertRegex(said, rf"--engine={engine} --invalidation=\S+ --atomics=\S+ .*--smp=2")
+            self.assertRegex(said, r"vCPU 1: pc ")
+
+    @staticmethod
+    def threads(pid: int) -> list[str]:
+        return [path.read_text().strip() for path in Path(f"/proc/{pid}/task").glob("*/comm")]
 
     def test_full_disk(self) -> None:
         if not os.access("/dev/full", os.W_OK):
