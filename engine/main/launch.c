@@ -224,13 +224,21 @@ static bool come_to_life(const struct resolved *r, struct error *e)
 
 /* -- Reset ----------------------------------------------------------------------------------------------------------------------- */
 
-/* All vCPU threads are joined. */
-static void reset_machine(void)
+/* All vCPU threads are joined, here and below. */
+static void drop_blocks(void)
 {
     quiesce_begin(NULL);
     tb_flush_quiesced(NULL);
-    for (unsigned i = 0; i < nvcpus; i++) {
+    for (unsigned i = 0; i < nvcpus; i++)
         exec_state(vcpus[i])->last = NULL;
+    quiesce_end(NULL);
+}
+
+static void reset_machine(void)
+{
+    drop_blocks();
+    quiesce_begin(NULL);
+    for (unsigned i = 0; i < nvcpus; i++) {
         softmmu_flush_all(vcpus[i]);
         if (atomics->clear)
             atomics->clear(vcpus[i]);
@@ -333,9 +341,10 @@ int launch(const struct run_options *o, const struct resolved *r, struct error *
     chaos_stop();
     timers_stop();
     console_stop();
-    rcu_engine_stop();
     if (o->stats && !stats_write(o, r, wall_ns, e))
         exit_code = e->exit_code;
+    drop_blocks(); /* an index can be freed only when it is empty */
+    rcu_engine_stop();
     take_down();
     return exit_code;
 }
