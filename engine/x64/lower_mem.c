@@ -29,15 +29,16 @@ void emit_probe(struct xlate *x, struct cold *c, int addr, int page, bool store)
             asm_alu_ri(a, ALU_CMP, 4, page, 0x400u - c->size);
             asm_jcc(a, CC_A, &c->entry);
         }
-    } else if (c->size > 1) {
-        /* An ALIGN4 doubleword may still cross the page. */
-        bool again = !strict(x) || ((x->in->aux & MEM_ALIGN4) && c->size == 8);
+    } else if (c->size > 1 || strict(x)) {
+        uint32_t low = (c->size - 1u) | (x->in->aux & MEM_ALIGN4 ? 3 : 0);
+        /* A doubleword that need only be a multiple of 4 may still lie within the page. */
+        bool again = !strict(x) || (low == 7 && !(x->in->aux & MEM_ALIGN));
 
-        asm_test_ri(a, addr, c->size - 1u);
-        if (c->kind == COLD_EXCL)
-            again = false;
-        c->probe_again = again;
-        asm_jcc(a, CC_NE, again ? &c->unaligned : &c->entry);
+        if (low) {
+            c->probe_again = again && c->kind != COLD_EXCL;
+            asm_test_ri(a, addr, low);
+            asm_jcc(a, CC_NE, c->probe_again ? &c->unaligned : &c->entry);
+        }
     }
     asm_bind(a, &c->probe);
     asm_mov_rr(a, 4, page, addr);

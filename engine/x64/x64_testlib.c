@@ -70,9 +70,10 @@ static uint8_t *slow_host(struct vcpu *v, gva va, uint32_t mem)
     unsigned bytes = 1u << (mem & MEM_SIZE);
 
     test_slow_calls++;
-    if ((va & 0xf0) == 0x40 || ((mem & MEM_ALIGN) && (va & (bytes - 1))) || ((mem & MEM_ALIGN4) && (va & 3)))
+    if ((va - TEST_BASE >= 4096 && (va & 0xf0) == 0x40) || va - TEST_BASE >= TEST_MEM_BYTES - 64)
         vcpu_leave(v, LEAVE_EXCEPTION);
-    CHECK(va - TEST_BASE < TEST_MEM_BYTES - 64, "address %#x", va);
+    if (((mem & MEM_ALIGN) && (va & (bytes - 1))) || ((mem & MEM_ALIGN4) && (va & 3)))
+        vcpu_leave(v, LEAVE_EXCEPTION);
     return test_world.mem + (va - TEST_BASE);
 }
 
@@ -113,10 +114,12 @@ void slow_stm(struct vcpu *v, gva va, uint32_t nwords)
     memcpy(slow_host(v, va, MEM_32 | MEM_ALIGN4), v->mbuf, 4 * nwords);
 }
 
-static const void *no_block(struct vcpu *v, uint32_t pc_t)
+const void *(*test_find)(struct vcpu *v, uint32_t pc_t);
+
+static const void *find_block(struct vcpu *v, uint32_t pc_t)
 {
     CHECK(v->r[15] == pc_t, "r15 at a jump cache miss");
-    return NULL;
+    return test_find ? test_find(v, pc_t) : NULL;
 }
 
 /* -- Exclusives ------------------------------------------------------------------------------------------------------- */
@@ -245,7 +248,7 @@ struct vcpu *test_vcpu(void)
         .store64 = slow_store64,
         .ldm = slow_ldm,
         .stm = slow_stm,
-        .jump_cache_miss = no_block,
+        .jump_cache_miss = find_block,
         .helper =
             {
 #define HELPER(id, function, args, result, attrs) [HELPER_##id] = (void (*)(void))function,
@@ -372,6 +375,47 @@ void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain, con
         CHECK(code->exits[k].jump_off == UINT32_MAX ||
                   (((uintptr_t)test_span.rx + code->exits[k].jump_off) & 7) <= 4,
               "exit %u crosses 8 bytes", k);
+}
+
+void test_place(struct test_block *t, unsigned place, uint32_t pc, uint32_t flags)
+{
+    enum { PLACE_BYTES = 32 * 1024 };
+    struct vcpu *v = test_vcpu();
+
+    t->pc = pc;
+    t->span = (struct code_span){test_span.rw + place * PLACE_BYTES, test_span.rx + place * PLACE_BYTES, PLACE_BYTES};
+    if (!t->tb) {
+        t->tb = calloc(1, sizeof(struct tb) + TEST_EXITS * sizeof(struct tb_exit));
+        t->tb->exits_max = TEST_EXITS;
+    }
+    ir_optimise(&t->ir, NULL, NULL);
+    const char *wrong = ir_verify(&t->ir);
+    CHECK(!wrong, "%s", wrong);
+    struct x64_request req = {
+        .ir = &t->ir,
+        .tb = t->tb,
+        .pc = pc,
+        .flags = flags,
+        .page_ppn = {pc >> 12, UINT64_MAX},
+        .atomics = &test_atomics_inline,
+        .span = t->span,
+    };
+    CHECK(x64_translate(&req, &t->code), "block does not fit");
+    for (unsigned mode = 0; mode < MMU_MODES; mode++)
+        v->flat.exec[mode][pc >> 12] = (pc >> 12) << 1 | 1;
+}
+
+const uint8_t *test_entry(const struct test_block *t, uint32_t offset)
+{
+    return t->span.rx + offset;
+}
+
+void test_link(struct test_block *t, unsigned exit, const uint8_t *target)
+{
+    const struct x64_exit_info *e = &t->code.exits[exit];
+
+    CHECK(exit < t->code.nexits && e->jump_off != UINT32_MAX, "exit %u", exit);
+    x64_patch_jump(t->span.rw + e->jump_off, t->span.rx + e->jump_off, target ? target : t->span.rx + e->stub_off);
 }
 
 void test_run_code(struct vcpu *v, const struct x64_code *code, const struct test_start *s, struct test_outcome *o)

@@ -50,6 +50,21 @@ void test_random_start(struct test_start *s, struct rng *r);
 /* A value of the kind that finds mistakes. */
 uint32_t test_number(struct rng *r);
 
+/* Blocks side by side, each in its place, for what goes from one to the other. */
+struct test_block {
+    struct ir_block ir;
+    struct x64_code code;
+    struct code_span span;
+    struct tb *tb;
+    uint32_t pc;
+};
+/* IR that was built with ir_begin(&t->ir)...; place: 0..63. */
+void test_place(struct test_block *t, unsigned place, uint32_t pc, uint32_t flags);
+const uint8_t *test_entry(const struct test_block *t, uint32_t offset);
+void test_link(struct test_block *t, unsigned exit, const uint8_t *target); /* NULL: unlink */
+/* Asked at jump cache misses. */
+extern const void *(*test_find)(struct vcpu *v, uint32_t pc_t);
+
 void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test_start *s, struct test_outcome *o);
 /* Translate; CHECKs that it fits the bound. flags: TBF_*. */
 void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain, const struct atomics_ops *atomics,
