@@ -303,11 +303,12 @@ static int run(struct error *e)
     return end.requested ? end.exit_code : 0;
 }
 
+/* Also of what has come to life only in part. */
 static void take_down(void)
 {
-    if (tb_cache->shutdown)
+    if (tb_cache && tb_cache->shutdown)
         tb_cache->shutdown();
-    if (atomics->shutdown)
+    if (atomics && atomics->shutdown)
         atomics->shutdown();
     for (unsigned i = 0; i < nvcpus; i++) {
         softmmu_free(vcpus[i]);
@@ -329,8 +330,10 @@ int launch(const struct run_options *o, const struct resolved *r, struct error *
     signal(SIGPIPE, SIG_IGN); /* a reader of our output that goes away does not end the guest */
 
     crash_init(r);
-    if ((o->stats && !stats_check(o, e)) || !come_to_life(r, e))
+    if ((o->stats && !stats_check(o, e)) || !come_to_life(r, e)) {
+        take_down();
         return e->exit_code;
+    }
     rcu_engine_init();
     if (!console_start(e) || !timers_start(e))
         return e->exit_code;
