@@ -272,13 +272,16 @@ bool sel_candidate(const struct insn *in, bool in_it)
         return false;
     insn_fn *fn = in->row->fn;
     const struct fields *f = &in->f;
+    uint32_t arg = in->row->arg;
     if (FIELD(f, 'd') == 15)
         return false;
     if (fn == op_movw || fn == op_movt || fn == op_adr || fn == op_adr_t16)
         return true;
+    /* Extensions: no flags, one or two host instructions. With r15 they are Undefined, which is an effect. */
+    if (fn == op_extend && !(arg & EXT_ADD) && (arg & EXT_KIND) <= EXT_UXTH)
+        return FIELD(f, 'm') != 15;
     if (fn != op_dp_reg && fn != op_dp_imm_a32 && fn != op_dp_imm_t32 && fn != op_dp_imm_plain)
         return false;
-    uint32_t arg = in->row->arg;
     enum dp_op op = (enum dp_op)(arg & DP_OP);
     if (is_compare(op) || op == DP_ADC || op == DP_SBC || op == DP_RSC)
         return false;

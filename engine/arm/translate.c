@@ -427,7 +427,7 @@ struct peek_ctx {
     struct arm_translated *out;
 };
 
-#define PEEK_INSNS 6
+#define PEEK_INSNS 8
 
 static uint8_t peek_flags(void *ctx, uint32_t pc_t)
 {
