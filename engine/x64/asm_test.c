@@ -14,6 +14,7 @@
 #include <capstone/capstone.h>
 
 #include "engine/x64/asm.h"
+#include "engine/x64/x64_testlib.h"
 
 static const char *const names[4][16] = {
     {"al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil", "r8b", "r9b", "r10b", "r11b", "r12b", "r13b", "r14b", "r15b"},
@@ -26,7 +27,7 @@ static const char *const ccs[16] = {"o", "no", "b", "ae", "e", "ne", "be", "a", 
 static const char *const alus[8] = {"add", "or", "adc", "sbb", "and", "sub", "xor", "cmp"};
 
 static csh cs;
-static uint8_t buf[4096] __attribute__((aligned(64)));
+static uint8_t *buf; /* code memory: it is page-aligned */
 static struct x64_asm a;
 static unsigned checked;
 
@@ -42,7 +43,7 @@ static const char *rn(unsigned size, int r)
 
 static void start(void)
 {
-    asm_init(&a, buf, buf, sizeof buf);
+    asm_init(&a, buf, buf, 4096);
 }
 
 /* The text of the one instruction that was emitted. */
@@ -144,6 +145,8 @@ static int setup(void **state)
 {
     (void)state;
     make_shapes();
+    test_vcpu();
+    buf = test_span.rw;
     start();
     return cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK;
 }
