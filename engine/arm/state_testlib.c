@@ -19,7 +19,7 @@ WEAK const struct atomics_ops *atomics;
 
 WEAK void tb_icache_maintenance(struct vcpu *v, bool all)
 {
-    (void)v;
+    (void)v, (void)all;
     fake_icache++;
 }
 

@@ -227,6 +227,17 @@ uint8_t *softmmu_host(struct vcpu *v, gva va, unsigned bytes, bool write, uint32
     if (!e->host)
         return NULL;
     *canon = e->canon + OFFSET(va);
+    /* So that exclusives to pages that see nothing else come to their fast paths too. A watched frame stays out of the store
+     * table; whether it is watched is decided by page_store_begin(), the look before only spares it a busy bit. */
+    if (!e->device && !write)
+        tlb_fill(v, e, IN_LOAD);
+    else if (!e->device &&
+             !(atomic_load_explicit(page_state(*canon), memory_order_relaxed) & (PAGE_CODE | PAGE_EXCL))) {
+        if (page_store_begin(v, *canon) == 0)
+            tlb_fill(v, e, IN_STORE);
+        else
+            page_store_end(v, *canon);
+    }
     return e->host + OFFSET(va);
 }
 

@@ -69,7 +69,7 @@ static inline uint64_t flat_entry(const struct vcpu *v, gva va, bool store, unsi
 /* For the atomics schemes' twins: host address of an aligned [va, va+bytes) in RAM after all permission
  * checks, with write permission checked too if `write`; raises on faults. *canon: canonical physical address.
  * Returns NULL if it is device memory (caller falls back to slow_load / slow_store semantics).
- * GUEST context. Does not fill the store table. */
+ * GUEST context. Fills the flat tables where the frame allows it. */
 uint8_t *softmmu_host(struct vcpu *v, gva va, unsigned bytes, bool write, uint32_t mem, gpa *canon);
 
 /* Debugger and semihosting: virtual access with privileged rights that never raises; false: not mapped. */
