@@ -366,7 +366,8 @@ static void test_peek(void **state)
                      FLAG_ALL); /* ldr may fault: its handler sees the flags */
     assert_int_equal(flags_kept("00922003 e3510000"),
                      FLAG_Z); /* addseq; cmp: a conditional write is none */
-    assert_int_equal(flags_kept("e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 e3510000"),
+    assert_int_equal(flags_kept("e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 "
+                                "e1a00000 e3510000"),
                      FLAG_ALL);
     assert_int_equal(out.peek_lo, out.peek_hi);
     assert_int_equal(flags_kept("e1b01312"),
