@@ -19,6 +19,8 @@ const struct tb_lifetime_ops *tb_lifetime;
 
 /* -- Rows: each axis's schemes.def says ROW(symbol) in the order of --help ------------------------------------------------ */
 
+/* The last row of each is the busted one, which only tests link: elsewhere the weak symbol is 0, and ends the list. */
+#define ROW_BUSTED(sym) __attribute__((weak)) ROW(sym)
 #define ROW(sym) extern const struct atomics_ops sym;
 #include "strategies/atomics/schemes.def"
 #undef ROW
@@ -32,7 +34,9 @@ const struct tb_lifetime_ops *tb_lifetime;
 #include "strategies/tb-lifetime/schemes.def"
 #undef ROW
 
+#undef ROW_BUSTED
 #define ROW(sym) &sym.head,
+#define ROW_BUSTED(sym) &sym.head,
 static const struct strategy *const atomics_schemes[] = {
 #include "strategies/atomics/schemes.def"
     NULL};
@@ -46,6 +50,7 @@ static const struct strategy *const tb_lifetime_schemes[] = {
 #include "strategies/tb-lifetime/schemes.def"
     NULL};
 #undef ROW
+#undef ROW_BUSTED
 
 static void choose_invalidation(const struct strategy *s)
 {

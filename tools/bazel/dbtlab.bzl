@@ -64,6 +64,18 @@ def dbt_library(name, uses = [], sees = [], system = [], exclude = [], copts = [
         visibility = visibility,
     )
 
+def dbt_busted(name):
+    """busted.c: a scheme that does not do what it claims. Linked into tests only, whose table then has its row."""
+    native.cc_library(
+        name = name,
+        testonly = 1,
+        srcs = ["busted.c"],
+        linkstatic = 1,
+        alwayslink = 1,
+        deps = [_CORE_HEADERS],
+        visibility = ["//tests:__subpackages__"],
+    )
+
 def dbt_test(name, srcs, deps = [], tags = [], size = "medium", data = [], copts = [], args = [], shard_count = None):
     """One cmocka test."""
     native.cc_test(
