@@ -42,6 +42,7 @@ void alloc_label(struct xlate *x)
     for (unsigned k = 0; k < ARRAY_SIZE(x->greg_val); k++)
         x->greg_val[k] = IR_NONE;
     x->locked = 0;
+    x->group.reg = NO_REG;
 }
 
 ir_val alloc_rep(const struct xlate *x, ir_val v)
@@ -113,6 +114,10 @@ static void spill(struct xlate *x, int reg)
 {
     ir_val v = x->reg_val[reg];
 
+    if (v == VAL_GROUP) {
+        group_drop(x);
+        return;
+    }
     x->reg_val[reg] = IR_NONE;
     if (v == IR_NONE || !alive(x, v))
         return;
@@ -148,6 +153,10 @@ int alloc_temp(struct xlate *x, int prefer)
         for (int r = RAX; r <= RDX; r++) {
             if (x->locked & BIT(r))
                 continue;
+            if (x->reg_val[r] == VAL_GROUP) {
+                best = r;
+                break;
+            }
             if (best < 0 || x->val[x->reg_val[r]].last > x->val[x->reg_val[best]].last)
                 best = r;
         }
@@ -165,7 +174,7 @@ void alloc_take(struct xlate *x, int reg)
     ir_val v = x->reg_val[reg];
     if (v == IR_NONE)
         return;
-    if (alive(x, v)) {
+    if (v != VAL_GROUP && alive(x, v)) {
         for (int r = RAX; r <= RDX; r++) {
             if (!is_free(x, r))
                 continue;
@@ -261,6 +270,7 @@ int alloc_reg_in(struct xlate *x, ir_val v, int prefer)
         return r;
     }
     case VAL_SHL: {
+        uint32_t before = x->locked; /* the base may be another operand of this op */
         int base = alloc_reg(x, val->base);
 
         r = alloc_temp(x, prefer);
@@ -268,7 +278,17 @@ int alloc_reg_in(struct xlate *x, ir_val v, int prefer)
             asm_lea(&x->a, 4, r, mem_bi(base, base, 1, 0));
         else
             asm_lea(&x->a, 4, r, mem_bi(NO_REG, base, 1u << val->n, 0));
-        alloc_unlock(x, base);
+        x->locked = before | BIT(r);
+        bind(x, v, r);
+        return r;
+    }
+    case VAL_LEA: {
+        uint32_t before = x->locked;
+        int base = alloc_reg(x, val->base);
+
+        r = alloc_temp(x, prefer);
+        asm_lea(&x->a, 4, r, mem_b(base, (int32_t)val->imm));
+        x->locked = before | BIT(r);
         bind(x, v, r);
         return r;
     }
@@ -516,7 +536,7 @@ void alloc_spill_all(struct xlate *x, bool regs)
     for (int r = RAX; r <= RDX; r++) {
         ir_val v = x->reg_val[r];
 
-        if (v != IR_NONE && alloc_needed(x, v))
+        if (v == VAL_GROUP || (v != IR_NONE && alloc_needed(x, v)))
             spill(x, r);
     }
     if (!regs)
@@ -544,7 +564,7 @@ void alloc_spill_all(struct xlate *x, bool regs)
 void alloc_spill_value(struct xlate *x, ir_val v)
 {
     v = alloc_rep(x, v);
-    if (x->val[v].kind == VAL_SHL)
+    if (x->val[v].kind == VAL_SHL || x->val[v].kind == VAL_LEA)
         alloc_unlock(x, alloc_reg(x, v));
     if (x->val[v].kind == VAL_REG)
         spill(x, x->val[v].at);
@@ -555,9 +575,10 @@ void alloc_snapshot(struct xlate *x, struct cold *c, int except)
     uint32_t used = 0;
 
     c->preserve = 0;
+    c->group = x->group.reg;
     for (int r = RAX; r <= RDX; r++) {
         c->slot[r] = -1;
-        if (r == except || x->reg_val[r] == IR_NONE || !alloc_needed(x, x->reg_val[r]))
+        if (r == except || x->reg_val[r] == IR_NONE || x->reg_val[r] == VAL_GROUP || !alloc_needed(x, x->reg_val[r]))
             continue;
         unsigned slot = find_slot(x, used);
         used |= BIT(slot);
@@ -571,7 +592,7 @@ void alloc_end_op(struct xlate *x)
     x->locked = 0;
     x->hold = false;
     for (int r = RAX; r <= RDX; r++)
-        if (x->reg_val[r] != IR_NONE && !alloc_needed(x, x->reg_val[r])) {
+        if (x->reg_val[r] != IR_NONE && x->reg_val[r] != VAL_GROUP && !alloc_needed(x, x->reg_val[r])) {
             drop_value(x, x->reg_val[r]);
             x->reg_val[r] = IR_NONE;
         }

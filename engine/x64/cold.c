@@ -18,6 +18,7 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind)
         .addr = NO_REG,
         .dst = NO_REG,
         .tmp = NO_REG,
+        .group = NO_REG,
         .exit = -1,
         .pc = x->pc,
         .it = x->it,
@@ -54,6 +55,20 @@ static struct x64_mem slot_mem(int slot)
     return vmem(offsetof(struct vcpu, spill) + 8 * (size_t)slot);
 }
 
+void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off)
+{
+    if (at.kind == OPND_REG && off) {
+        asm_lea(&x->a, 4, dst, mem_b(at.reg, off));
+        return;
+    }
+    if (at.kind == OPND_REG)
+        emit_mov(x, dst, at.reg);
+    else
+        asm_load(&x->a, 4, dst, at.mem);
+    if (off)
+        asm_lea(&x->a, 4, dst, mem_b(dst, off));
+}
+
 void cold_enter(struct xlate *x, struct cold *c)
 {
     struct x64_asm *a = &x->a;
@@ -74,6 +89,12 @@ void cold_enter(struct xlate *x, struct cold *c)
         if (c->preserve & BIT(r))
             asm_store(a, 8, slot_mem(c->slot[r]), r);
 
+    if (c->member) { /* the address is not in a register yet; no member has data in rcx or rdx and its address there too */
+        int to = c->has_data && c->data.kind == OPND_REG && c->data.reg == RCX ? RDX : RCX;
+
+        emit_address(x, to, c->at, c->off);
+        c->addr = (int8_t)to;
+    }
     unsigned size = c->wide ? 8 : 4;
     bool data_reg = c->has_data && c->data.kind == OPND_REG;
     if (data_reg && c->data.reg == RCX && c->addr == RDX) {
@@ -106,6 +127,8 @@ void cold_leave(struct xlate *x, struct cold *c, bool result)
     for (int r = RAX; r <= RDX; r++)
         if (c->preserve & BIT(r))
             asm_load(a, 8, r, slot_mem(c->slot[r]));
+    if (c->group >= 0)
+        asm_alu_rr(a, ALU_XOR, 4, c->group, c->group); /* C may have changed the tables */
     asm_jmp(a, &c->back);
 }
 

@@ -23,7 +23,9 @@ enum value_kind {
     VAL_REG,   /* in scratch register `at` */
     VAL_SPILL, /* in v->spill[at] */
     VAL_SHL,   /* base << n, not computed yet: becomes part of an address */
+    VAL_LEA,   /* base + imm, not computed yet: the address of one access */
 };
+#define VAL_GROUP ((ir_val)0xfffe) /* in reg_val: the host address of a group of accesses (group.c) */
 
 struct value {
     uint8_t kind;
@@ -32,8 +34,8 @@ struct value {
     bool wide;     /* 64 bits */
     uint16_t last; /* index of the last user */
     ir_val same;   /* another value that this one is equal to, or IR_NONE */
-    ir_val base;   /* VAL_SHL */
-    uint32_t imm;  /* VAL_CONST */
+    ir_val base;   /* VAL_SHL, VAL_LEA */
+    uint32_t imm;  /* VAL_CONST, VAL_LEA */
 };
 
 /* An operand as an instruction can take it. */
@@ -91,8 +93,22 @@ struct cold {
     uint8_t op;              /* enum ir_op */
     uint32_t mem, imm, mask; /* MEM_*; exit target, STM's last word; LDM, STM registers */
     uint32_t pc, it;
+    int8_t group;            /* register of the group of accesses that is to be made 0, or NO_REG */
+    bool member;             /* of that group: has a probe of its own here */
+    uint8_t low;             /* ... low bits of the address that must be 0 */
+    struct opnd at;          /* ... its address: at + off */
+    int32_t off;
     struct flags flags;
     struct x64_label entry, unaligned, back, probe;
+};
+
+/* Accesses at small constant distances from each other (group.c). */
+struct group {
+    int8_t reg;     /* scratch register: host address of root + at, or 0 at run time; NO_REG: no group */
+    bool store, user;
+    uint8_t align;  /* root + at is a multiple of it */
+    ir_val root;
+    int32_t at, lo, hi; /* offsets from root: where reg points, what has been checked to be in the page */
 };
 
 struct label {
@@ -122,6 +138,7 @@ struct xlate {
     ir_val greg_val[15]; /* the value known to be equal to a guest register */
     uint32_t locked;     /* scratch registers of the current op */
     bool hold;           /* EFLAGS are in use by the current op: constants by mov, not xor */
+    struct group group;
     int def_greg;        /* guest register that the current op's result goes to directly, or -1 */
 
     struct flags flags;
@@ -233,10 +250,16 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind);
 /* Everything that translated code leaves to C must know: pc, ITSTATE. */
 void emit_where(struct xlate *x, uint32_t pc, uint32_t it);
 void emit_thunk_call(struct xlate *x, const void *thunk);
+void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off); /* dst = at + off, 32 bits */
 void emit_thunk_jmp(struct xlate *x, const void *thunk);
 /* Check the alignment of addr and probe the flat table: `page` becomes host minus guest address of its page. Afterwards
  * EFLAGS are destroyed; c has been told. */
 void emit_probe(struct xlate *x, struct cold *c, int addr, int page, bool store);
+
+/* group.c */
+void group_drop(struct xlate *x);
+bool group_plan(const struct xlate *x, struct group *plan); /* is the current access worth being the first of a group? */
+bool group_has(const struct xlate *x, int32_t *delta);      /* does it belong to the present one? */
 
 /* Cold code by kind: cold.c around lower_mem.c, lower_excl.c, lower_flow.c. */
 void cold_emit_all(struct xlate *x);

@@ -77,10 +77,36 @@ static bool lower_scaled_add(struct xlate *x)
     return true;
 }
 
+/* base + constant, used by one access only: that may not need it in a register. */
+static bool postpone_address(struct xlate *x)
+{
+    const struct ir_ins *in = x->in;
+    uint32_t k;
+
+    if (in->op != IR_ADD || in->s || in->uses != 1 || !alloc_const(x, in->b, &k))
+        return false;
+    const struct ir_ins *user = &x->ir->ins[in->last_use];
+    if ((user->op != IR_LD && user->op != IR_LD64 && user->op != IR_ST && user->op != IR_ST64) || user->a != x->i)
+        return false;
+    ir_val base = alloc_rep(x, in->a);
+    struct value *val = &x->val[x->i];
+    if (x->val[base].kind != VAL_GREG && x->val[base].kind != VAL_REG && x->val[base].kind != VAL_SPILL)
+        return false;
+    val->kind = VAL_LEA;
+    val->base = base;
+    val->imm = k;
+    if (x->val[base].last < val->last)
+        x->val[base].last = val->last;
+    return true;
+}
+
 static void lower_add_sub(struct xlate *x)
 {
     const struct ir_ins *in = x->in;
     bool sub = in->op == IR_SUB;
+
+    if (postpone_address(x))
+        return;
 
     if (in->s && !in->uses) { /* compare */
         struct recipe r = flags_recipe(x, sub ? RE_SUB : RE_ADD, in->a, in->b, 0);

@@ -49,65 +49,132 @@ void emit_probe(struct xlate *x, struct cold *c, int addr, int page, bool store)
     asm_jcc(a, CC_E, &c->entry);
 }
 
-static void lower_load(struct xlate *x)
+static void emit_data(struct xlate *x, struct cold *c, struct x64_mem m)
+{
+    if (!c->has_data) {
+        if ((c->mem & MEM_SIGNED) && c->size < 4)
+            asm_loads(&x->a, c->size, c->dst, m);
+        else
+            asm_load(&x->a, c->size, c->dst, m);
+    } else if (c->data.kind == OPND_IMM) {
+        asm_store_i(&x->a, c->size, m, c->data.imm);
+    } else {
+        asm_store(&x->a, c->size, m, c->data.reg);
+    }
+}
+
+/* Of an access in a group: its address as cold code will find it. */
+static void note_address(struct xlate *x, struct cold *c)
+{
+    ir_val v = alloc_rep(x, x->in->a);
+
+    c->member = true;
+    if (x->val[v].kind == VAL_LEA) {
+        c->at = alloc_opnd(x, x->val[v].base);
+        c->off = (int32_t)x->val[v].imm;
+    } else {
+        c->at = alloc_opnd(x, v);
+    }
+    if (c->at.kind == OPND_IMM)
+        c->at = (struct opnd){.kind = OPND_REG, .reg = alloc_reg(x, v)};
+}
+
+/* The first of a group: all that the group may touch lies in one page, whose host address stays in a register. */
+static void emit_group_probe(struct xlate *x, struct cold *c, int addr, const struct group *g)
+{
+    struct x64_asm *a = &x->a;
+    unsigned mode = g->user ? MMU_USER : x->mode;
+    size_t table = g->store ? offsetof(struct vcpu, flat.store) : offsetof(struct vcpu, flat.load);
+    struct x64_mem entry = vmem(table + mode * sizeof(uint64_t) * VPAGES);
+    int host = g->reg;
+
+    x->flags.host = 0;
+    if (g->align > 1) {
+        asm_test_ri(a, addr, g->align - 1u);
+        asm_jcc(a, CC_NE, &c->entry);
+    }
+    if (g->lo != g->at)
+        asm_lea(a, 4, host, mem_b(addr, g->lo - g->at));
+    else
+        asm_mov_rr(a, 4, host, addr);
+    asm_alu_ri(a, ALU_AND, 4, host, 0xfff);
+    asm_alu_ri(a, ALU_CMP, 4, host, 0x1000u - (uint32_t)(g->hi - g->lo));
+    asm_jcc(a, CC_A, &c->entry);
+    asm_mov_rr(a, 4, host, addr);
+    asm_shift_ri(a, SH_SHR, 4, host, 12);
+    asm_load(a, 8, host, mem_bi(entry.base, host, 8, entry.disp));
+    asm_test_rr(a, 8, host, host);
+    asm_jcc(a, CC_E, &c->entry);
+    asm_alu_rr(a, ALU_ADD, 8, host, addr);
+}
+
+static void lower_access(struct xlate *x)
 {
     const struct ir_ins *in = x->in;
+    bool store = in->op == IR_ST || in->op == IR_ST64;
     unsigned size = 1u << (in->aux & MEM_SIZE);
+    struct opnd data = {0};
+    struct group plan;
+    int32_t delta = 0;
+    int addr = NO_REG, page = NO_REG, dst = NO_REG;
 
     flags_before_fault(x);
     if (x->def_greg >= 0)
         flags_greg_save(x, (unsigned)x->def_greg, (ir_val)x->i, true);
-    int addr = alloc_reg_in(x, in->a, RCX);
-    int page = alloc_temp(x, RDX);
-    struct cold *c = cold_new(x, COLD_LOAD);
-    alloc_done(x, in->a);
-    alloc_unlock(x, page);
-    int dst = alloc_def(x, page);
-    x->locked |= BIT(page);
+    bool first = false, follows = group_has(x, &delta);
+    if (follows)
+        x->locked |= BIT(x->group.reg);
+    else
+        first = group_plan(x, &plan);
+    if (store) {
+        data = alloc_opnd(x, in->b);
+        if (data.kind == OPND_MEM)
+            data = (struct opnd){.kind = OPND_REG, .reg = alloc_reg(x, in->b)};
+    }
+    if (!follows) {
+        if (first)
+            group_drop(x);
+        addr = alloc_reg_in(x, in->a, RCX);
+        page = alloc_temp(x, RDX);
+    }
+    struct cold *c = cold_new(x, store ? COLD_STORE : COLD_LOAD);
+    if (follows)
+        note_address(x, c);
+    if (!store) {
+        alloc_done(x, in->a);
+        if (!first && !follows)
+            alloc_unlock(x, page);
+        dst = alloc_def(x, page);
+    }
 
     c->size = (uint8_t)size;
     c->mem = in->aux;
-    c->wide = in->op == IR_LD64;
+    c->wide = size == 8;
     c->addr = (int8_t)addr;
     c->tmp = (int8_t)page;
     c->dst = (int8_t)dst;
-    alloc_snapshot(x, c, dst);
-    emit_probe(x, c, addr, page, false);
-    struct x64_mem m = mem_bi(page, addr, 1, 0);
-    if ((in->aux & MEM_SIGNED) && size < 4)
-        asm_loads(&x->a, size, dst, m);
-    else
-        asm_load(&x->a, size, dst, m);
-    asm_bind(&x->a, &c->back);
-}
-
-static void lower_store(struct xlate *x)
-{
-    const struct ir_ins *in = x->in;
-    unsigned size = 1u << (in->aux & MEM_SIZE);
-
-    flags_before_fault(x);
-    struct opnd data = alloc_opnd(x, in->b);
-    if (data.kind == OPND_MEM)
-        data = (struct opnd){.kind = OPND_REG, .reg = alloc_reg(x, in->b)};
-    int addr = alloc_reg_in(x, in->a, RCX);
-    int page = alloc_temp(x, RDX);
-    struct cold *c = cold_new(x, COLD_STORE);
-
-    c->size = (uint8_t)size;
-    c->mem = in->aux;
-    c->wide = in->op == IR_ST64;
-    c->addr = (int8_t)addr;
-    c->tmp = (int8_t)page;
-    c->has_data = true;
+    c->has_data = store;
     c->data = data;
-    alloc_snapshot(x, c, NO_REG);
-    emit_probe(x, c, addr, page, true);
-    struct x64_mem m = mem_bi(page, addr, 1, 0);
-    if (data.kind == OPND_IMM)
-        asm_store_i(&x->a, size, m, data.imm);
-    else
-        asm_store(&x->a, size, m, data.reg);
+    c->low = (uint8_t)((in->aux & MEM_ALIGN ? size - 1 : 0) | (in->aux & MEM_ALIGN4 ? 3 : 0));
+    alloc_snapshot(x, c, dst);
+    if (follows) {
+        x->flags.host = 0;
+        asm_test_rr(&x->a, 8, x->group.reg, x->group.reg);
+        asm_jcc(&x->a, CC_E, &c->entry);
+        emit_data(x, c, mem_b(x->group.reg, delta));
+    } else if (first) {
+        plan.reg = (int8_t)page;
+        c->group = (int8_t)page;
+        c->member = true;
+        c->at = (struct opnd){.kind = OPND_REG, .reg = addr};
+        emit_group_probe(x, c, addr, &plan);
+        emit_data(x, c, mem_b(page, 0));
+        x->group = plan;
+        x->reg_val[page] = VAL_GROUP;
+    } else {
+        emit_probe(x, c, addr, page, store);
+        emit_data(x, c, mem_bi(page, addr, 1, 0));
+    }
     asm_bind(&x->a, &c->back);
 }
 
@@ -217,9 +284,9 @@ void lower_mem(struct xlate *x)
 {
     switch (x->in->op) {
     case IR_LD:
-    case IR_LD64: lower_load(x); break;
+    case IR_LD64:
     case IR_ST:
-    case IR_ST64: lower_store(x); break;
+    case IR_ST64: lower_access(x); break;
     case IR_LDM: lower_ldm(x); break;
     default: lower_stm(x); break;
     }
@@ -277,8 +344,52 @@ static void cold_stm(struct xlate *x, struct cold *c)
     cold_leave(x, c, false);
 }
 
+/* A member of a group when the group's page did not do: a probe for itself alone, if there is a register for its address.
+ * The group's register is free here, and is 0 afterwards. */
+static void cold_member(struct xlate *x, struct cold *c)
+{
+    struct x64_asm *a = &x->a;
+    struct x64_label group = c->entry;
+    unsigned mode = c->mem & MEM_USER ? MMU_USER : x->mode;
+    size_t table = c->has_data ? offsetof(struct vcpu, flat.store) : offsetof(struct vcpu, flat.load);
+    struct x64_mem entry = vmem(table + mode * sizeof(uint64_t) * VPAGES);
+    int addr = NO_REG;
+
+    for (int r = RAX; r <= RDX && addr < 0; r++)
+        if (r != c->group && !(c->preserve & BIT(r)) && !(c->has_data && c->data.kind == OPND_REG && c->data.reg == r) &&
+            !(c->at.kind == OPND_REG && c->at.reg == r))
+            addr = r;
+    if (c->at.kind == OPND_REG && !c->off)
+        addr = c->at.reg;
+    if (addr < 0)
+        return;
+    c->entry = (struct x64_label)X64_LABEL_INIT;
+    asm_bind(a, &group);
+    emit_address(x, addr, c->at, c->off);
+    if (c->low) {
+        asm_test_ri(a, addr, c->low);
+        asm_jcc(a, CC_NE, &c->entry);
+    }
+    asm_mov_rr(a, 4, c->group, addr);
+    if (c->size > 1) {
+        asm_alu_ri(a, ALU_AND, 4, c->group, 0xfff);
+        asm_alu_ri(a, ALU_CMP, 4, c->group, 0x1000u - c->size);
+        asm_jcc(a, CC_A, &c->entry);
+        asm_mov_rr(a, 4, c->group, addr);
+    }
+    asm_shift_ri(a, SH_SHR, 4, c->group, 12);
+    asm_load(a, 8, c->group, mem_bi(entry.base, c->group, 8, entry.disp));
+    asm_test_rr(a, 8, c->group, c->group);
+    asm_jcc(a, CC_E, &c->entry);
+    emit_data(x, c, mem_bi(c->group, addr, 1, 0));
+    asm_alu_rr(a, ALU_XOR, 4, c->group, c->group);
+    asm_jmp(a, &c->back);
+}
+
 void cold_mem(struct xlate *x, struct cold *c)
 {
+    if (c->member)
+        cold_member(x, c);
     cold_enter(x, c);
     switch (c->kind) {
     case COLD_LOAD:

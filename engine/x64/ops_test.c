@@ -45,6 +45,11 @@ static void check(const struct x64_code *code, uint64_t seed)
     for (unsigned r = 0; r < 16; r++)
         if (want.r[r] != got.r[r])
             fprintf(stderr, "r%u: %08x, code %08x\n", r, want.r[r], got.r[r]);
+    for (unsigned k = 0; k < TEST_MEM_BYTES; k++)
+        if (want.world.mem[k] != got.world.mem[k])
+            fprintf(stderr, "%08x: %02x, code %02x\n", TEST_BASE + k, want.world.mem[k], got.world.mem[k]);
+    for (unsigned r = 0; r < 15; r++)
+        fprintf(stderr, "r%u was %08x\n", r, start.r[r]);
     fprintf(stderr, "nzcv %x, %x; left %d, %d; memory %s; excl %x %08x %" PRIx64 ", %x %08x %" PRIx64 "\n", want.nzcv, got.nzcv,
             want.left, got.left, memcmp(want.world.mem, got.world.mem, TEST_MEM_BYTES) ? "differs" : "same",
             want.excl_state, want.excl_addr, want.excl_val, got.excl_state, got.excl_addr, got.excl_val);
@@ -80,7 +85,8 @@ static void set_wide(struct ir_block *b, struct rng *r, ir_val d)
 static void random_access_block(struct rng *r)
 {
     struct ir_block *b = &block;
-    unsigned n = 1 + rng_below(r, 6);
+    unsigned n = 1 + rng_below(r, 10);
+    bool near = rng_one_in(r, 2); /* most accesses by one or two bases: groups that share probes */
     ir_val kept[3] = {IR_NONE, IR_NONE, IR_NONE};
 
     ir_begin(b);
@@ -90,19 +96,26 @@ static void random_access_block(struct rng *r)
             kept[rng_below(r, 3)] = ir_bin(b, IR_XOR, some_value(b, r), some_value(b, r));
         if (rng_one_in(r, 3))
             ir_bin_s(b, rng_one_in(r, 2) ? IR_SUB : IR_ADD, some_value(b, r), some_value(b, r), FLAG_ALL);
-        ir_val addr = ir_get_reg(b, rng_below(r, 15));
+        ir_val addr = ir_get_reg(b, near && !rng_one_in(r, 4) ? 3 + 5 * rng_below(r, 2) : rng_below(r, 15));
         if (rng_one_in(r, 2))
-            addr = ir_bin(b, IR_ADD, addr, ir_const(b, 8 * rng_below(r, 3)));
+            addr = ir_bin(b, IR_ADD, addr, ir_const(b, near ? 4 * rng_below(r, 80) - 40 : 8 * rng_below(r, 3)));
+        if (rng_one_in(r, 12))
+            ir_set_reg(b, rng_below(r, 15), addr);
         unsigned rd = rng_below(r, 15);
         uint8_t rule = (uint8_t[]){0, 0, MEM_ALIGN, MEM_ALIGN4, MEM_USER, MEM_USER | MEM_ALIGN}[rng_below(r, 6)];
         uint8_t size = (uint8_t)rng_below(r, 3);
-        switch (rng_below(r, 10)) {
+        switch (near ? rng_below(r, 6) : rng_below(r, 10)) {
         case 0: ir_set_reg(b, rd, ir_load(b, addr, size | rule)); break;
         case 1: ir_set_reg(b, rd, ir_load(b, addr, (size & 1) | MEM_SIGNED | (rule & (MEM_ALIGN | MEM_USER)))); break;
         case 2: ir_store(b, addr, some_value(b, r), size | rule); break;
         case 3: set_wide(b, r, ir_load(b, addr, MEM_64 | rule)); break;
         case 4: ir_store(b, addr, some_wide(b, r), MEM_64 | rule); break;
         case 5:
+            if (near && !rng_one_in(r, 4)) {
+                ir_emit(b, rng_one_in(r, 2) ? IR_LDM : IR_STM, 0, MEM_32, ir_bin(b, IR_AND, addr, ir_const(b, ~3u)), IR_NONE, IR_NONE,
+                        1 + rng_below(r, 0x7fff), 0);
+                break;
+            }
             ir_set_reg(b, rd, ir_emit(b, IR_LDREX, 0, size, addr, IR_NONE, IR_NONE, 0, 0));
             break;
         case 6:
@@ -121,6 +134,8 @@ static void random_access_block(struct rng *r)
             ir_emit(b, rng_one_in(r, 2) ? IR_CLREX : IR_BARRIER, 0, 0, IR_NONE, IR_NONE, IR_NONE, 0, 0);
             break;
         }
+        if (near && rng_one_in(r, 8))
+            ir_exit_if(b, rng_below(r, COND_AL), 0xa000);
         if (rng_one_in(r, 3))
             for (unsigned m = 0; m < 3; m++)
                 if (kept[m] != IR_NONE)
