@@ -110,6 +110,16 @@ enum mem_result mem_write(gpa pa, const void *buf, size_t bytes)
     return MEM_OK;
 }
 
+uint8_t *mem_ram_ptr(gpa pa, gpa *canonical)
+{
+    struct region *r = region_of(pa, 1);
+    if (!r || !r->ram)
+        return NULL;
+    if (canonical)
+        *canonical = pa;
+    return r->ram + (pa - r->base);
+}
+
 unsigned fake_mmio_count(void)
 {
     unsigned n = 0;

@@ -11,14 +11,16 @@
 
 /* The board as its device tree should tell it. */
 struct linux_board {
-    const char *compatible; /* one of the root's compatible strings; another tree is of another board */
-    const char *model;      /* for messages */
-    const char *cpu;        /* compatible string of a CPU */
+    const char
+        *compatible;   /* one of the root's compatible strings; another tree is of another board */
+    const char *model; /* for messages */
+    const char *cpu;   /* compatible string of a CPU */
     gpa ram_base;
     uint64_t ram_bytes;
     unsigned smp;
-    const char *const *absent; /* NULL-terminated compatible strings of devices that are not fitted */
-    gpa virtio_base;           /* slots of virtio_bytes each, with consecutive shared interrupts */
+    const char *const
+        *absent;     /* NULL-terminated compatible strings of devices that are not fitted */
+    gpa virtio_base; /* slots of virtio_bytes each, with consecutive shared interrupts */
     uint32_t virtio_bytes;
     unsigned virtio_slots, virtio_spi;
 };

@@ -109,6 +109,8 @@ struct machine_type {
     void (*entry_state)(struct machine *m, unsigned cpu, uint32_t regs[16], uint32_t *cpsr, bool *powered_on);
     /* Device state back to power-on; device lock held, all vCPUs stopped. RAM contents are reloaded. */
     void (*reset)(struct machine *m);
+    /* The run is over, no vCPU runs, device lock not held: ends threads, closes files. May be NULL. */
+    void (*stop)(struct machine *m);
     const struct machine_cpu_ops *cpu_ops;
 };
 

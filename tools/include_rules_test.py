@@ -20,6 +20,7 @@ LAYERS = [
     ["engine/mem", "engine/tb"],
     ["engine/arm", "engine/x64", "engine/interp"],
     ["machines", "engine/exec"],
+    ["machines/virtio"],
     ["machines/vexpress", "machines/linux-user"],
     ["engine/main"],
 ]

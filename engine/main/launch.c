@@ -166,6 +166,7 @@ static bool make_machine(const struct resolved *r, struct error *e)
         .initrd = options->initrd,
         .append = options->append,
         .uart1 = options->uart1,
+        .disk = options->disk,
         .argv = options->guest_args,
         .uart_fd_in = STDIN_FILENO,
         .uart_fd_out = STDOUT_FILENO,
@@ -343,6 +344,8 @@ int launch(const struct run_options *o, const struct resolved *r, struct error *
     uint64_t wall_ns = now_ns() - begin;
     chaos_stop();
     timers_stop();
+    if (machine.type->stop)
+        machine.type->stop(&machine);
     console_stop();
     if (o->stats && !stats_write(o, r, wall_ns, e))
         exit_code = e->exit_code;

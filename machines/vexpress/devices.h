@@ -100,7 +100,13 @@ extern const struct mmio_ops i2c_bus_ops;
 
 #define VIRTIO_SLOT_BYTES 0x200
 #define VIRTIO_SLOTS      4
-extern const struct mmio_ops virtio_mmio_ops; /* all slots in one region; dev: NULL */
+struct virtio_mmio; /* all slots in one region */
+struct virtio_dev;
+struct virtio_mmio *virtio_mmio_new(void);
+/* LAUNCH. dev: NULL for an empty slot. */
+void virtio_mmio_attach(struct virtio_mmio *v, unsigned slot, struct irq_line irq, struct virtio_dev *dev);
+void virtio_mmio_reset(void *dev);
+extern const struct mmio_ops virtio_mmio_ops;
 
 extern const struct mmio_ops flash_ops; /* dev: NULL */
 

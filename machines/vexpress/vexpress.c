@@ -26,6 +26,7 @@
 #include "machines/semihosting.h"
 #include "machines/timers.h"
 #include "machines/vexpress/devices.h"
+#include "machines/virtio/virtio.h"
 
 #define RAM_BASE        UINT64_C(0x80000000)
 #define RAM_MAX         UINT64_C(0x80000000)
@@ -55,6 +56,7 @@ struct board {
     size_t dtb_bytes;
     gpa dtb_base;
     int uart1_fd; /* or -1 */
+    struct virtio_dev *rng, *disk; /* disk may be NULL */
     struct {
         void (*reset)(void *dev);
         void *dev;
@@ -111,7 +113,11 @@ static void add_devices(struct board *b, unsigned smp)
     ADD(0x1c0f0000, sp805, "sp805-watchdog", sp805_new(SPI(0)));
     ADD(0x1c110000, sp804, "sp804-timer01", sp804_new(SPI(2)));
     ADD(0x1c120000, sp804, "sp804-timer23", sp804_new(SPI(3)));
-    add(b, VIRTIO_BASE, 0x1000, &virtio_mmio_ops, NULL, NULL, "virtio-mmio");
+    struct virtio_mmio *virtio = virtio_mmio_new();
+    b->rng = virtio_rng_new();
+    for (unsigned i = 0; i < VIRTIO_SLOTS; i++)
+        virtio_mmio_attach(virtio, i, SPI(VIRTIO_SPI + i), i == 0 ? b->rng : i == 1 ? b->disk : NULL);
+    ADD(VIRTIO_BASE, virtio_mmio, "virtio-mmio", virtio);
     ADD(0x1c160000, i2c_bus, "i2c-dvi", i2c_bus_new());
     ADD(0x1c170000, pl031, "pl031-clock", pl031_new(SPI(4)));
     add(b, 0x1c1a0000, 0x1000, &constant_ops, NULL, &all_ones,
@@ -241,6 +247,8 @@ static void board_free(struct board *b)
     image_free(&b->image);
     linux_free(&b->boot);
     free(b->dtb);
+    if (b->disk)
+        virtio_block_free(b->disk);
     if (b->uart1_fd >= 0)
         close(b->uart1_fd);
     free(b);
@@ -286,7 +294,8 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
                               : image_open(&b->image, cfg->image, cfg->raw, RAM_BASE + RAW_OFFSET,
                                            ranges, ARRAY_SIZE(ranges), e) &&
                                     load_dtb(b, cfg, e);
-    loaded = loaded && open_uart1(b, cfg, e);
+    loaded = loaded && open_uart1(b, cfg, e) &&
+             (!cfg->disk || (b->disk = virtio_block_new(cfg->disk, e)));
     if (!loaded) {
         board_free(b);
         return false;
@@ -346,6 +355,14 @@ static void vexpress_reset(struct machine *m)
     place_images(m, true);
 }
 
+static void vexpress_stop(struct machine *m)
+{
+    struct board *b = m->board;
+    if (b->disk)
+        virtio_block_free(b->disk);
+    b->disk = NULL;
+}
+
 static const struct machine_cpu_ops cpu_ops = {
     .cntpct = gentimer_cntpct,
     .timer_read = gentimer_read,
@@ -366,5 +383,6 @@ const struct machine_type vexpress_a15 = {
     .create = vexpress_create,
     .entry_state = vexpress_entry_state,
     .reset = vexpress_reset,
+    .stop = vexpress_stop,
     .cpu_ops = &cpu_ops,
 };

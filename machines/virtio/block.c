@@ -1,0 +1,375 @@
+/*
+ * block.c — a disk: a file of the host, read and written by a thread of its own
+ *
+ * Source: VIRTIO 1.1, 5.2. FILE is written; FILE,ro is not and the guest knows it; with FILE,cow what the guest writes goes
+ * to a temporary file that nobody else sees and that is gone afterwards.
+ *
+ * B1: a flush is acknowledged after fdatasync() has returned. A write is acknowledged when the host's kernel has it.
+ * B2: every error of the host, and every short read or write (the file has become shorter, the host's disk is full), is an I/O
+ *     error of that request for the guest; the device goes on.
+ * B3: a file that is written belongs to one run (flock); readers may share.
+ * Requests are done one after the other in the order of the ring.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/base/log.h"
+#include "machines/virtio/virtio.h"
+
+#define SECTOR   512
+#define COW_PAGE 4096
+enum { REQ_IN = 0, REQ_OUT = 1, REQ_FLUSH = 4, REQ_GET_ID = 8 };
+enum { STATUS_OK = 0, STATUS_IOERR = 1, STATUS_UNSUPPORTED = 2 };
+#define F_SEG_MAX  (UINT64_C(1) << 2)
+#define F_RO       (UINT64_C(1) << 5)
+#define F_BLK_SIZE (UINT64_C(1) << 6)
+#define F_FLUSH    (UINT64_C(1) << 9)
+#define SEG_MAX    254
+#define ID_BYTES   20
+
+struct block {
+    struct virtio_dev dev;
+    int fd, overlay_fd;   /* const after LAUNCH; overlay: -1 if not cow */
+    bool read_only;       /* const after LAUNCH */
+    uint64_t sectors;     /* const after LAUNCH */
+    uint8_t *overlay_has; /* a bit for each COW_PAGE; worker only */
+    pthread_t worker;
+    pthread_mutex_t lock; /* a leaf; guards the next three */
+    pthread_cond_t wake;
+    bool started, due, stop;
+};
+
+/* -- The file -------------------------------------------------------------------------------------------- */
+
+static bool read_all(int fd, uint8_t *buf, size_t bytes, uint64_t at)
+{
+    while (bytes) {
+        ssize_t n = pread(fd, buf, bytes, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        buf += n;
+        at += (uint64_t)n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
+static bool write_all(int fd, const uint8_t *buf, size_t bytes, uint64_t at)
+{
+    while (bytes) {
+        ssize_t n = pwrite(fd, buf, bytes, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        buf += n;
+        at += (uint64_t)n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
+static bool overlaid(const struct block *b, uint64_t page)
+{
+    return b->overlay_has[page / 8] >> page % 8 & 1;
+}
+
+/* One page's part of a transfer with a cow disk. */
+static bool cow_piece(struct block *b, uint8_t *buf, size_t bytes, uint64_t at, bool write)
+{
+    uint64_t page = at / COW_PAGE, base = page * COW_PAGE, end = b->sectors * SECTOR;
+    if (!write)
+        return read_all(overlaid(b, page) ? b->overlay_fd : b->fd, buf, bytes, at);
+    if (!overlaid(b, page) && bytes != COW_PAGE) {
+        uint8_t whole[COW_PAGE];
+        size_t n = end - base < COW_PAGE ? (size_t)(end - base) : COW_PAGE;
+        if (!read_all(b->fd, whole, n, base) || !write_all(b->overlay_fd, whole, n, base))
+            return false;
+    }
+    if (!write_all(b->overlay_fd, buf, bytes, at))
+        return false;
+    b->overlay_has[page / 8] |= (uint8_t)(1u << page % 8);
+    return true;
+}
+
+static bool transfer(struct block *b, uint8_t *buf, size_t bytes, uint64_t at, bool write)
+{
+    if (b->overlay_fd < 0)
+        return write ? write_all(b->fd, buf, bytes, at) : read_all(b->fd, buf, bytes, at);
+    while (bytes) {
+        size_t n = COW_PAGE - at % COW_PAGE;
+        n = n < bytes ? n : bytes;
+        if (!cow_piece(b, buf, n, at, write))
+            return false;
+        buf += n;
+        at += n;
+        bytes -= n;
+    }
+    return true;
+}
+
+/* -- Requests: worker thread, no lock ---------------------------------------------------------------------- */
+
+struct request {
+    struct virtio_chain chain;
+    uint32_t generation;
+    uint8_t *data; /* to be read by the guest; or NULL */
+    size_t data_bytes;
+    uint8_t status;
+    bool foul; /* not a request at all */
+};
+
+static uint8_t read_or_write(struct block *b, struct request *r, uint64_t sector, bool write)
+{
+    uint64_t bytes = write ? r->chain.out_bytes - 16 : r->chain.in_bytes - 1;
+    if (bytes % SECTOR || sector > b->sectors || bytes / SECTOR > b->sectors - sector ||
+        (write && b->read_only))
+        return STATUS_IOERR;
+    r->data = malloc(bytes ? bytes : 1);
+    if (!r->data)
+        return STATUS_IOERR;
+    if (write && !virtio_get(&r->chain, 16, r->data, bytes)) {
+        r->foul = true;
+        return STATUS_IOERR;
+    }
+    if (!transfer(b, r->data, bytes, sector * SECTOR, write)) {
+        guest_error("virtio-block: %s at sector %" PRIu64
+                    " failed on the host; the guest sees an I/O error",
+                    write ? "a write" : "a read", sector);
+        return STATUS_IOERR;
+    }
+    r->data_bytes = write ? 0 : bytes;
+    return STATUS_OK;
+}
+
+static void perform(struct block *b, struct request *r)
+{
+    uint8_t head[16];
+    uint32_t type;
+    uint64_t sector;
+    if (r->chain.in_bytes < 1 || !virtio_get(&r->chain, 0, head, sizeof head)) {
+        r->foul = true;
+        return;
+    }
+    memcpy(&type, head, 4);
+    memcpy(&sector, head + 8, 8);
+    switch (type) {
+    case REQ_IN:
+    case REQ_OUT: r->status = read_or_write(b, r, sector, type == REQ_OUT); break;
+    case REQ_FLUSH: /* B1 */
+        r->status =
+            b->overlay_fd < 0 && !b->read_only && fdatasync(b->fd) ? STATUS_IOERR : STATUS_OK;
+        if (r->status)
+            guest_error("virtio-block: a flush failed on the host: %s; the guest sees an I/O error",
+                        strerror(errno));
+        break;
+    case REQ_GET_ID:
+        r->data_bytes = r->chain.in_bytes - 1 < ID_BYTES ? (size_t)r->chain.in_bytes - 1 : ID_BYTES;
+        r->data = calloc(1, ID_BYTES);
+        CHECK(r->data, "out of memory");
+        memcpy(r->data, "dbtlab", 6);
+        r->status = STATUS_OK;
+        break;
+    default: r->status = STATUS_UNSUPPORTED; break;
+    }
+}
+
+/* Device lock held. V1 of virtio.h. */
+static void complete(struct block *b, struct request *r)
+{
+    struct virtio_dev *d = &b->dev;
+    if (d->generation != r->generation)
+        return;
+    if (!r->foul && virtio_put(&r->chain, 0, r->data, r->data_bytes) &&
+        virtio_put(&r->chain, r->chain.in_bytes - 1, &r->status, 1))
+        virtio_push(d, 0, &r->chain, (uint32_t)r->data_bytes + 1);
+    else
+        virtio_break(d, "a request without head or status, or not in RAM");
+}
+
+static bool wait_for_work(struct block *b)
+{
+    pthread_mutex_lock(&b->lock);
+    while (!b->due && !b->stop)
+        pthread_cond_wait(&b->wake, &b->lock);
+    b->due = false;
+    bool go_on = !b->stop;
+    pthread_mutex_unlock(&b->lock);
+    return go_on;
+}
+
+static void *work(void *opaque)
+{
+    struct block *b = opaque;
+    while (wait_for_work(b)) {
+        for (;;) {
+            struct request r = {.data = NULL};
+            device_lock();
+            r.generation = b->dev.generation;
+            bool got = virtio_pop(&b->dev, 0, &r.chain);
+            device_unlock();
+            if (!got)
+                break;
+            perform(b, &r);
+            device_lock();
+            complete(b, &r);
+            device_unlock();
+            free(r.data);
+        }
+    }
+    return NULL;
+}
+
+/* -- The device ---------------------------------------------------------------------------------------------- */
+
+/* The thread comes with the first request: no threads exist in LAUNCH. */
+static void kick(struct virtio_dev *d, unsigned queue)
+{
+    struct block *b = (struct block *)d;
+    (void)queue;
+    pthread_mutex_lock(&b->lock);
+    if (!b->started && !b->stop) {
+        int err = pthread_create(&b->worker, NULL, work, b);
+        if (err) {
+            pthread_mutex_unlock(&b->lock);
+            guest_error("virtio-block: the host gives no thread: %s", strerror(err));
+            virtio_break(d, "no thread");
+            return;
+        }
+        pthread_setname_np(b->worker, "disk");
+        b->started = true;
+    }
+    b->due = true;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->lock);
+}
+
+/* struct virtio_blk_config: capacity, size_max, seg_max, geometry, blk_size. */
+static uint8_t config(struct virtio_dev *d, uint32_t off)
+{
+    const struct block *b = (struct block *)d;
+    const uint64_t seg_max = SEG_MAX, blk_size = SECTOR;
+    if (off < 8)
+        return (uint8_t)(b->sectors >> 8 * off);
+    if (off >= 12 && off < 16)
+        return (uint8_t)(seg_max >> 8 * (off - 12));
+    if (off >= 20 && off < 24)
+        return (uint8_t)(blk_size >> 8 * (off - 20));
+    return 0;
+}
+
+static const struct virtio_class block = {
+    .name = "block",
+    .id = VIRTIO_ID_BLOCK,
+    .features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH,
+    .queues = 1,
+    .queue_max = VIRTIO_QUEUE_MAX,
+    .kick = kick,
+    .config = config,
+};
+
+/* FILE[,ro|,cow]: what is behind the last comma counts only if it is one of the words. */
+static char *parse(const char *spec, bool *ro, bool *cow)
+{
+    char *path = strdup(spec);
+    CHECK(path, "out of memory");
+    char *comma = strrchr(path, ',');
+    *ro = comma && !strcmp(comma, ",ro");
+    *cow = comma && !strcmp(comma, ",cow");
+    if (*ro || *cow)
+        *comma = 0;
+    return path;
+}
+
+static bool open_overlay(struct block *b, struct error *e)
+{
+    const char *dir = getenv("TMPDIR");
+    b->overlay_fd = open(dir && *dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (b->overlay_fd < 0) {
+        error_set(e, 1, "--disk: cannot make a temporary file in %s for what the guest writes: %s",
+                  dir && *dir ? dir : "/tmp", strerror(errno));
+        return false;
+    }
+    b->overlay_has = calloc(1, b->sectors * SECTOR / COW_PAGE / 8 + 1);
+    CHECK(b->overlay_has, "out of memory");
+    return true;
+}
+
+static bool open_disk(struct block *b, const char *path, bool ro, bool cow, struct error *e)
+{
+    struct stat st;
+    b->fd = open(path, (ro || cow ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY);
+    if (b->fd < 0) {
+        bool may_read = errno == EACCES || errno == EROFS || errno == EPERM;
+        error_set(e, 1, "--disk: cannot open %s%s: %s%s", path, ro || cow ? "" : " to be written",
+                  strerror(errno), may_read && !ro && !cow ? "; add ,ro or ,cow" : "");
+        return false;
+    }
+    off_t bytes = -1;
+    if (!fstat(b->fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+        bytes = lseek(b->fd, 0, SEEK_END);
+    if (bytes < 0) {
+        error_set(e, 1, "--disk: %s: neither a regular file nor a block device", path);
+        return false;
+    }
+    if (bytes < SECTOR) {
+        error_set(e, 1, "--disk: %s: %lld bytes are no disk; it needs at least one sector of %d",
+                  path, (long long)bytes, SECTOR);
+        return false;
+    }
+    if (flock(b->fd, (ro || cow ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
+        error_set(e, 1, "--disk: %s is in use by another guest that writes to it%s", path,
+                  ro || cow ? "" : ", or reads it");
+        return false;
+    }
+    b->sectors = (uint64_t)bytes / SECTOR;
+    b->read_only = ro;
+    return !cow || open_overlay(b, e);
+}
+
+struct virtio_dev *virtio_block_new(const char *spec, struct error *e)
+{
+    struct block *b = calloc(1, sizeof *b);
+    CHECK(b, "out of memory");
+    bool ro, cow;
+    char *path = parse(spec, &ro, &cow);
+    b->dev.class = &block;
+    b->fd = b->overlay_fd = -1;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->wake, NULL);
+    bool ok = open_disk(b, path, ro, cow, e);
+    free(path);
+    if (!ok) {
+        virtio_block_free(&b->dev);
+        return NULL;
+    }
+    b->dev.features = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT | block.features | (ro ? F_RO : 0);
+    return &b->dev;
+}
+
+void virtio_block_free(struct virtio_dev *d)
+{
+    struct block *b = (struct block *)d;
+    pthread_mutex_lock(&b->lock);
+    b->stop = true;
+    bool started = b->started;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->lock);
+    if (started)
+        pthread_join(b->worker, NULL);
+    if (b->fd >= 0)
+        close(b->fd);
+    if (b->overlay_fd >= 0)
+        close(b->overlay_fd);
+    free(b->overlay_has);
+    pthread_mutex_destroy(&b->lock);
+    pthread_cond_destroy(&b->wake);
+    free(b);
+}
