@@ -5,6 +5,7 @@
 
 #include "engine/base/log.h"
 #include "engine/exec/chaos.h"
+#include "engine/exec/fatal.h"
 #include "engine/exec/loop.h"
 #include "engine/interp/interp.h"
 #include "engine/mem/softmmu.h"
@@ -62,6 +63,8 @@ void exec_run(struct vcpu *v, bool (*loop)(struct vcpu *v))
         v->thumb = v->r[15] & 1;
         CHECK(!lock_ranks_held, "vCPU %u left an instruction holding lock \"%s\"", v->index,
               lock_rank_name((enum lock_rank)__builtin_ctz(lock_ranks_held)));
+        if (v->leave_reason == LEAVE_EXCEPTION)
+            fatal_watch(v);
         if (v->leave_reason == LEAVE_SAFEWORK)
             sync_safe_work(v, v->leave_work, v->leave_arg);
     }
