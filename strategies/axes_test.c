@@ -144,7 +144,7 @@ static void unsound_needs_consent(void **state)
 static void all_combinations_start(void **state)
 {
     (void)state;
-    const struct strategy *chosen[MAX_AXES];
+    const struct strategy *chosen[MAX_AXES] = {0};
     unsigned at[MAX_AXES] = {0}, n = 0;
     char buf[300];
     for (;;) {
@@ -165,7 +165,7 @@ static void conflict_is_one_sentence(void **state)
 {
     (void)state;
     static const struct strategy all_or_nothing = {.name = "all-or-nothing", .summary = "", .gives = 0};
-    const struct strategy *chosen[MAX_AXES];
+    const struct strategy *chosen[MAX_AXES] = {0};
     char buf[300];
     for (unsigned a = 0; a < naxes; a++)
         chosen[a] = axes[a].schemes[0];
