@@ -11,8 +11,7 @@
  *
  * Choices: caches hold nothing, so their maintenance does nothing, but that of the instruction side ends in
  * tb_icache_maintenance(); the cycle counter counts nanoseconds; no event is counted but software increments; the
- * debug registers read as zero, so a debugger in the guest finds that monitor mode cannot be enabled. cp10 and cp11
- * (VFP) are absent: CPACR and NSACR have no bits for them.
+ * debug registers read as zero, so a debugger in the guest finds that monitor mode cannot be enabled.
  * The machine stays in Secure state: SCR.NS selects the timer, not other banks of CP15.
  */
 #include "engine/arm/cp15.h"
@@ -562,10 +561,10 @@ static const struct reg regs[] = {
          SCTLR_EE | SCTLR_TRE | SCTLR_AFE | SCTLR_TE,
      NULL, NULL, sctlr_write, 0},
     FIELD_("ACTLR", 15, 0, 1, 0, 1, RW1, actlr, 0, ~0u),
-    FIELD_("CPACR", 15, 0, 1, 0, 2, RW1, cpacr, 0, 0), /* no cp10, cp11 */
+    FIELD_("CPACR", 15, 0, 1, 0, 2, RW1, cpacr, 0, CPACR_ASEDIS | CPACR_D32DIS | CPACR_CP11 | CPACR_CP10),
     FIELD_("SCR", 15, 0, 1, 1, 0, RW1, scr, 0, 0x3ff),
     FIELD_("SDER", 15, 0, 1, 1, 1, RW1, sder, 0, 3),
-    FIELD_("NSACR", 15, 0, 1, 1, 2, RW1, nsacr, 0, 0x000c0000),
+    FIELD_("NSACR", 15, 0, 1, 1, 2, RW1, nsacr, 0, 0x000ccc00),
 
     /* c2, c3: translation tables */
     {"TTBR0", 15, 0, 2, 0, 0, RW1, NONE, 0, 0, NULL, ttbr_read, ttbr_write, 0},

@@ -196,7 +196,8 @@ static const struct {
     const char *mnemonics; /* prefixes */
     const char *why;
 } not_here[] = {
-    {" v fldm fstm fconst fmdrr fmrrd", "VFP and Advanced SIMD: Undefined until they are built"},
+    {" vsel vmaxnm vminnm vrint vcvta vcvtm vcvtn vcvtp", "VFP of ARMv8"},
+    {" vcvtb vcvtt", "between half and double precision: ARMv8"},
     {" cdp ldc stc", "no coprocessor has data operations or memory transfers here"},
     {" mcr2 mrc2 mcrr2 mrrc2", "Undefined on the A15"},
     {" crc32 sevl hlt lda stl aes sha dcps", "ARMv8"},
@@ -213,6 +214,8 @@ static const struct {
     {"stm stmdb ldm ldmdb",
      "T32 with SP, or LR and PC, in the list: UNPREDICTABLE, transferred as in A32"},
     {"cps", "imod 01, and a mode without M: UNPREDICTABLE, the rest is done"},
+    {"mcr mrc", "VMSR and VMOV with a wrong should-be bit land here, and are Undefined"},
+    {"vldm vstm vldmdb vstmdb", "FLDMX and FSTMX of d16 and up"},
     {"b_cond", "control instructions with a wrong should-be bit land here, and are Undefined"},
 };
 
@@ -267,6 +270,10 @@ static const struct {
     {"smusd smuad", "smusd smuad"},
     {"mov_imm", "mov"},
     {"movw", "movw mov"},
+    {"vldm vldmdb", "vldm vpop fldm"},
+    {"vstm vstmdb", "vstm vpush fstm"},
+    {"vshll", "vshll vmovl"},
+    {"vmov_modified", "vmov vmvn vorr vbic"},
 };
 
 static bool name_agrees(const struct insn_row *r, const char *mnemonic)
@@ -313,7 +320,7 @@ static bool translates_to_undefined(bool thumb, uint32_t w)
     uint32_t halves = thumb && len == 4 ? w << 16 | w >> 16 : w;
     memcpy(code, &halves, 4);
     struct arm_translate_req req = {.pc = 0x8000,
-                                    .flags = (thumb ? TBF_THUMB : 0) | TBF_PRIV,
+                                    .flags = (thumb ? TBF_THUMB : 0) | TBF_PRIV | TBF_VFP,
                                     .host = code,
                                     .page_left = len,
                                     .max_insns = 1};

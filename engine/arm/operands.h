@@ -4,6 +4,7 @@
 #ifndef ENGINE_ARM_OPERANDS_H
 #define ENGINE_ARM_OPERANDS_H
 
+#include "engine/arm/neon_ops.h"
 #include "engine/ir/helpers.h"
 #include "engine/ir/ir.h"
 
@@ -64,6 +65,32 @@ enum mull_op { MULL_U, MULL_S, MULL_ACC = 2 };
 
 /* Unary operations */
 enum un_op { UN_REV, UN_REV16, UN_REVSH, UN_CLZ, UN_RBIT };
+
+/* VFP and Advanced SIMD */
+enum vfp_op {
+    VFP_ADD, VFP_SUB, VFP_MUL, VFP_NMUL, VFP_DIV, VFP_MLA, VFP_MLS, VFP_NMLA, VFP_NMLS,
+    VFP_FMA, VFP_FMS, VFP_FNMA, VFP_FNMS, VFP_MOV, VFP_ABS, VFP_NEG, VFP_SQRT
+};
+enum { VFP_LOAD = 0x100, VFP_DOWN = 0x200, VFP_DOUBLE = 0x400 };
+/* enum vec_op and how the size of the elements enters */
+#define NEON(op, flags) (VOP_##op | (flags))
+enum {
+    NS_SIGNED3 = 0x1000, NS_SIGNED4 = 0x2000, NS_SIZES2 = 0x3000, NS_SIZES3 = 0x4000, NS_SIZES4 = 0x5000,
+    NS_BELOW1 = 0x6000, NS_BELOW2 = 0x7000, /* no size over the first one, two */
+    NS_KIND = 0xf000,
+    NS_OP = 0xfff,
+    NS_SWAP = 0x10000,   /* the operands change places */
+    NS_LONG = 0x20000,   /* Q from D */
+    NS_WIDE = 0x40000,   /* Q from Q and D */
+    NS_NARROW = 0x80000, /* D from Q */
+    NS_FLOAT = 0x100000, /* size 10 only */
+    NS_RIGHT = 0x200000, /* a shift to the right */
+    NS_PLAIN = 0x400000, /* its amount is given as it is, not as a negative shift to the left */
+};
+#define NS_BELOW(n) ((n) == 1 ? NS_BELOW1 : NS_BELOW2)
+/* n elements in a structure; groups of n registers that are `step` apart; which alignment fields exist: 1 none or 8
+ * bytes, 2 up to 16, 3 up to 32 */
+#define MULTI(n, groups, step, align) ((n) | (groups) << 4 | (step) << 12 | (align) << 16)
 
 enum hint_op { HINT_NOP, HINT_YIELD, HINT_WFE, HINT_WFI, HINT_SEV };
 

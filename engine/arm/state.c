@@ -9,6 +9,7 @@
  */
 #include "engine/arm/arm.h"
 #include "engine/arm/cp15.h"
+#include "engine/arm/fp.h"
 #include "engine/arm/state.h"
 #include "engine/base/log.h"
 #include "engine/mem/softmmu.h"
@@ -114,6 +115,13 @@ void arm_cpsr_write(struct vcpu *v, uint32_t val, uint32_t mask)
     }
 }
 
+/* cp10 and cp11 have to be the same: cp10 decides (B4.1.40). NSACR rules only Non-secure state, where we never are. */
+bool arm_vfp_allowed(const struct vcpu *v)
+{
+    uint32_t cp10 = bits(v->sys.cpacr, 21, 20);
+    return cp10 == 3 || (cp10 == 1 && arm_mode(v) != MODE_USR);
+}
+
 /* -- Key of the blocks ------------------------------------------------------------------------------- */
 
 uint32_t arm_tb_flags(const struct vcpu *v)
@@ -129,6 +137,15 @@ uint32_t arm_tb_flags(const struct vcpu *v)
         f |= TBF_ALIGN;
     if (mode == MODE_SYS)
         f |= TBF_SYSMODE;
+    if ((v->sys.fpexc & FPEXC_EN) && arm_vfp_allowed(v)) {
+        f |= TBF_VFP;
+        if (v->sys.cpacr & CPACR_ASEDIS)
+            f |= TBF_NO_NEON;
+        if (v->sys.cpacr & CPACR_D32DIS)
+            f |= TBF_NO_D32;
+        if (v->fpscr & (FPSCR_LEN | FPSCR_STRIDE))
+            f |= TBF_VFP_VECTOR;
+    }
     return f | (v->it & 0xff) << TBF_IT_SHIFT;
 }
 
@@ -140,6 +157,8 @@ void arm_reset(struct vcpu *v, const uint32_t regs[16], uint32_t cpsr)
     cp15_reset(v);
     v->nf = v->zf = v->cf = v->vf = 0;
     v->q = v->ge = v->it = 0;
+    memset(v->vfp, 0, sizeof(v->vfp));
+    v->fpscr = 0;
     memcpy(v->r, regs, sizeof(v->r));
     v->r[15] = (regs[15] & ~1u) | (regs[15] & 1) | bit(cpsr, 5);
     v->cpsr = cpsr & 0x1f;

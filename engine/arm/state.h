@@ -16,11 +16,17 @@ enum {
 };
 enum { SCR_NS = BIT(0), SCR_IRQ = BIT(1), SCR_FIQ = BIT(2), SCR_EA = BIT(3), SCR_SCD = BIT(7), SCR_HCE = BIT(8) };
 #define TTBCR_EAE BIT(31)
+enum { CPACR_CP10 = 3 << 20, CPACR_CP11 = 3 << 22, CPACR_D32DIS = BIT(30) };
+#define CPACR_ASEDIS BIT(31)
+#define FPEXC_EN BIT(30)
 
 static inline uint32_t arm_mode(const struct vcpu *v)
 {
     return v->cpsr & 0x1f;
 }
+
+/* May the present mode use VFP and Advanced SIMD, by CPACR? */
+bool arm_vfp_allowed(const struct vcpu *v);
 
 /* BANK_*, or -1 for a mode that this CPU does not have. */
 int arm_bank(uint32_t mode);

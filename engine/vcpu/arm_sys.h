@@ -41,7 +41,7 @@ struct arm_sys {
     uint32_t l2ctlr, l2ectlr;
     uint32_t teecr, teehbr;
     uint32_t mpidr;
-    uint32_t fpexc, fpscr;
+    uint32_t fpexc; /* FPSCR and the registers are in struct vcpu */
 };
 
 #endif

@@ -91,6 +91,9 @@ struct vcpu {
     uint32_t index;         /* 0..MAX_VCPUS-1; const after LAUNCH */
     struct arm_sys sys;     /* banked registers, CP15 */
     uint32_t mbuf[16];      /* ldm/stm slow path */
+    uint64_t vfp[32] __attribute__((aligned(16))); /* d0..d31; q and s are parts of them */
+    uint64_t vtmp[4];       /* stores of structures: memory's order */
+    uint32_t fpscr;
 
     /* -- engine -- */
     struct tb *last_tb_exit; /* unused by emitted code; exec/ */
