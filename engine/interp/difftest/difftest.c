@@ -20,7 +20,7 @@ static struct {
     const char *isa, *engine, *against, *qemu, *only;
     uint64_t seed, count, snippets;
     unsigned insns;
-    bool no_memory, faults, keep_going, verbose, coverage;
+    bool no_memory, faults, fp, keep_going, verbose, coverage;
 } opt = {.isa = "both",
          .engine = "interp",
          .against = "qemu",
@@ -48,7 +48,10 @@ static void make(struct snippet *s, uint64_t seed)
         .no_memory = opt.no_memory,
     };
     memcpy(o.used, used, sizeof used);
-    gen_snippet(s, &r, &o);
+    if (opt.fp)
+        gen_fp_snippet(s, &r, &o);
+    else
+        gen_snippet(s, &r, &o);
 }
 
 /* -- Comparing ------------------------------------------------------------------------------------------- */
@@ -279,7 +282,7 @@ static void print_exclusion(const char *name, const char *why)
 static const struct option options[] = {
     {"isa", 1, NULL, 'i'},       {"engine", 1, NULL, 'e'},   {"against", 1, NULL, 'a'},
     {"seed", 1, NULL, 's'},      {"count", 1, NULL, 'c'},    {"snippets", 1, NULL, 'n'},
-    {"insns", 1, NULL, 'l'},     {"qemu", 1, NULL, 'q'},     {"only", 1, NULL, 'o'},
+    {"fp", 0, NULL, 'F'},        {"insns", 1, NULL, 'l'},     {"qemu", 1, NULL, 'q'},     {"only", 1, NULL, 'o'},
     {"no-memory", 0, NULL, 'm'}, {"faults", 0, NULL, 'f'},   {"keep-going", 0, NULL, 'k'},
     {"verbose", 0, NULL, 'v'},   {"coverage", 0, NULL, 'C'}, {"exclusions", 0, NULL, 'x'},
     {"help", 0, NULL, 'h'},      {NULL, 0, NULL, 0},
@@ -296,6 +299,7 @@ static const char usage[] =
     "  --insns=N               mean length of a snippet (12)\n"
     "  --only=PREFIX           rows of the decode tables whose name begins so\n"
     "  --no-memory             no loads and stores\n"
+    "  --fp                    VFP and Advanced SIMD\n"
     "  --faults                make accesses fault now and then; only against interp\n"
     "  --keep-going            report every mismatch\n"
     "  --verbose               print each snippet, its IR and host code\n"
@@ -327,6 +331,7 @@ int main(int argc, char **argv)
         case 'o': opt.only = optarg; break;
         case 'm': opt.no_memory = true; break;
         case 'f': opt.faults = true; break;
+        case 'F': opt.fp = true; break;
         case 'k': opt.keep_going = true; break;
         case 'v': opt.verbose = true; break;
         case 'C': opt.coverage = true; break;

@@ -24,6 +24,7 @@ static const struct {
     {"smc", "Undefined in User mode"},
     {"udf", "Undefined exception: tested by the guests"},
     {"bkpt", "debug exception: tested by the guests"},
+    {"v*", "VFP and Advanced SIMD: made by gen_fp_snippet()"},
     {"eret", "privileged"},
     {"cps", "no effect in User mode; the privileged one is tested by the guests"},
     {"srs*", "privileged"},

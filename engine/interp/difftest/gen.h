@@ -68,6 +68,10 @@ struct gen_opts {
 };
 
 void gen_snippet(struct snippet *s, struct rng *r, const struct gen_opts *o);
+/* VFP and Advanced SIMD (gen_fp.c). */
+void gen_fp_snippet(struct snippet *s, struct rng *r, const struct gen_opts *o);
+/* Operands for them in the arena's template. */
+void gen_fp_template(uint8_t *template);
 
 /* Code at address pc (a multiple of 4), with the jump to LAYOUT_DONE. Returns its bytes, a multiple of 4. If
  * pcs is not NULL it gets the address of each item. */

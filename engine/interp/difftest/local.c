@@ -13,6 +13,7 @@
 
 #include "engine/arm/arm.h"
 #include "engine/arm/helpers.h"
+#include "engine/arm/state.h"
 #include "engine/interp/interp.h"
 #include "engine/mem/softmmu.h"
 #include "engine/tb/tb.h"
@@ -127,6 +128,8 @@ bool local_init(bool jit, bool faults, struct error *e)
         return false;
     const uint32_t regs[16] = {0};
     arm_reset(cpu, regs, 0xd3);
+    cpu->sys.cpacr = CPACR_CP10 | CPACR_CP11;
+    cpu->sys.fpexc = FPEXC_EN;
     make_page_table(faults);
     return !jit || init_jit(e);
 }
@@ -245,6 +248,8 @@ bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uin
     cpu->q = state[15] >> 27 & 1;
     cpu->ge = state[15] >> 16 & 15;
     cpu->it = 0;
+    memset(cpu->vfp, 0, sizeof cpu->vfp);
+    cpu->fpscr = 0;
     cpu->sys.dfsr = cpu->sys.dfar = 0;
     atomics->clear(cpu);
 

@@ -93,6 +93,7 @@ void batch_init(struct batch *im, unsigned max_snippets, uint64_t template_seed)
         uint64_t x = rng_u64(&r);
         memcpy(im->template + i, &x, 8);
     }
+    gen_fp_template(im->template);
     batch_clear(im);
 }
 
