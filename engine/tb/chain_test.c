@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "engine/base/rng.h"
@@ -196,6 +197,7 @@ static void the_middle_of_a_list_leaves(void **state)
 static struct fake pool[PLACES * GENERATIONS];
 static _Atomic(struct fake *) place[PLACES]; /* the living block of each, as a linker finds it */
 static _Atomic bool stop;
+static _Atomic unsigned linking; /* linkers that have begun */
 static pthread_mutex_t page = PTHREAD_MUTEX_INITIALIZER; /* stands for the page locks: one killer at a time a block */
 
 static struct tb *some(struct rng *r)
@@ -209,6 +211,7 @@ static void *linker(void *seed)
     rng_seed(&r, (uintptr_t)seed);
     struct tb *held = some(&r);
     struct vcpu *own = vcpus[(uintptr_t)seed & 1];
+    atomic_fetch_add(&linking, 1);
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         /* held may have died long ago: the loop of a vCPU names the block that it came out of. */
         tb_chain(own, &held->exits[rng_below(&r, EXITS)], some(&r));
@@ -222,10 +225,11 @@ static void *killer(void *seed)
 {
     struct rng r;
     rng_seed(&r, (uintptr_t)seed);
-    static _Atomic unsigned next;
-    if ((uintptr_t)seed == 100)
-        atomic_store(&next, PLACES);
+    static _Atomic unsigned next = PLACES;
+    while (atomic_load(&linking) < 2)
+        sched_yield();
     for (;;) {
+        sched_yield(); /* on few processors too, linkers come in between */
         unsigned n = atomic_fetch_add(&next, 1);
         if (n >= PLACES * GENERATIONS)
             return NULL;

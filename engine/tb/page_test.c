@@ -40,9 +40,23 @@ static int setup(void **state)
     return tb_cache->launch(1, &e) ? 0 : -1;
 }
 
+static struct tb *left[64];
+static unsigned nleft;
+
+static void note(struct tb *tb)
+{
+    left[nleft++ % ARRAY_SIZE(left)] = tb;
+}
+
 static int teardown(void **state)
 {
     (void)state;
+    nleft = 0;
+    tb_cache->for_each(note);
+    tb_cache->drop_all();
+    tb_pages_drop_all();
+    while (nleft)
+        tb_release(left[--nleft]);
     rcu_engine_stop();
     tb_cache->shutdown();
     for (unsigned i = 0; i < nvcpus; i++) {
