@@ -85,6 +85,8 @@ struct vcpu {
     uint64_t host_rsp;      /* translated code: stack pointer at entry */
     uint64_t ras_limit;     /* translated code: below this the shadow stack of returns is dropped */
     uint64_t spill[8];      /* translated code: temporaries */
+    uint64_t guess[2];      /* translated code: likely flat table entries (x64/guess.h) */
+    uint32_t guess_votes;
 
     /* -- guest state out of the fast path -- */
     uint32_t cpsr;          /* mode, I F A, E, ...: all but N Z C V Q GE T IT, which live above */

@@ -64,6 +64,7 @@ static inline struct x64_mem greg_mem(unsigned g)
 /* What emitted code assumes. */
 _Static_assert(VCPU_BIAS == 128, "disp8 window");
 _Static_assert(offsetof(struct vcpu, spill) + sizeof(((struct vcpu *)0)->spill) <= 256, "hot fields in the disp8 window");
+_Static_assert(offsetof(struct vcpu, guess) + sizeof(((struct vcpu *)0)->guess) <= 256, "guesses in the disp8 window");
 _Static_assert(offsetof(struct vcpu, r) == 0, "registers first");
 _Static_assert(sizeof(((struct vcpu *)0)->nf) == 1 && sizeof(((struct vcpu *)0)->zf) == 1 &&
                    sizeof(((struct vcpu *)0)->cf) == 1 && sizeof(((struct vcpu *)0)->vf) == 1,

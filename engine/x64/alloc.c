@@ -139,6 +139,14 @@ static bool is_free(const struct xlate *x, int reg)
     return x->reg_val[reg] == IR_NONE && !(x->locked & BIT(reg));
 }
 
+int alloc_spare(const struct xlate *x)
+{
+    for (int r = RAX; r <= RDX; r++)
+        if (is_free(x, r))
+            return r;
+    return NO_REG;
+}
+
 int alloc_temp(struct xlate *x, int prefer)
 {
     static const int8_t order[] = {RAX, RDX, RCX};

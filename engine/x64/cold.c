@@ -19,6 +19,7 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind)
         .dst = NO_REG,
         .tmp = NO_REG,
         .group = NO_REG,
+        .guess = NO_REG,
         .exit = -1,
         .pc = x->pc,
         .it = x->it,
@@ -27,6 +28,8 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind)
         .unaligned = X64_LABEL_INIT,
         .back = X64_LABEL_INIT,
         .probe = X64_LABEL_INIT,
+        .wrong = X64_LABEL_INIT,
+        .right = X64_LABEL_INIT,
     };
     if (ir_op_info[x->in->op].f)
         c->flags.host = 0; /* F3: the probe goes before */
@@ -137,6 +140,8 @@ void cold_emit_all(struct xlate *x)
     for (unsigned k = 0; k < x->ncold; k++) {
         struct cold *c = &x->cold[k];
 
+        if (c->guess >= 0)
+            cold_guess(x, c);
         switch (c->kind) {
         case COLD_LOAD:
         case COLD_STORE:

@@ -99,7 +99,9 @@ struct cold {
     struct opnd at;          /* ... its address: at + off */
     int32_t off;
     struct flags flags;
-    struct x64_label entry, unaligned, back, probe;
+    int8_t guess, index;     /* register of the guess, with the page's number in index; NO_REG: none was made */
+    bool stack, guess_store; /* ... of a stack page; in the store table */
+    struct x64_label entry, unaligned, back, probe, wrong, right;
 };
 
 /* Accesses at small constant distances from each other (group.c). */
@@ -252,13 +254,16 @@ void emit_where(struct xlate *x, uint32_t pc, uint32_t it);
 void emit_thunk_call(struct xlate *x, const void *thunk);
 void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off); /* dst = at + off, 32 bits */
 void emit_thunk_jmp(struct xlate *x, const void *thunk);
-/* Check the alignment of addr and probe the flat table: `page` becomes host minus guest address of its page. Afterwards
- * EFLAGS are destroyed; c has been told. */
-void emit_probe(struct xlate *x, struct cold *c, int addr, int page, bool store);
+/* Check the alignment of addr and probe the flat table. Returns the register, page or spare (which may be NO_REG), that holds
+ * host minus guest address of the page. Afterwards EFLAGS are destroyed; c has been told. */
+int emit_probe(struct xlate *x, struct cold *c, int addr, int page, int spare, bool store);
+int alloc_spare(const struct xlate *x); /* a scratch register that is free at the end of an op's choices, or NO_REG */
+void cold_guess(struct xlate *x, struct cold *c); /* lower_mem.c: the guess was wrong */
 
 /* group.c */
 void group_drop(struct xlate *x);
 bool group_plan(const struct xlate *x, struct group *plan); /* is the current access worth being the first of a group? */
+ir_val group_root(const struct xlate *x, ir_val v, int32_t *off); /* v = root + *off */
 bool group_has(const struct xlate *x, int32_t *delta);      /* does it belong to the present one? */
 
 /* Cold code by kind: cold.c around lower_mem.c, lower_excl.c, lower_flow.c. */

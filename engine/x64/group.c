@@ -30,8 +30,7 @@ static bool is_store(const struct ir_ins *in)
     return in->op == IR_ST || in->op == IR_ST64;
 }
 
-/* v = root + *off */
-static ir_val root_of(const struct xlate *x, ir_val v, int32_t *off)
+ir_val group_root(const struct xlate *x, ir_val v, int32_t *off)
 {
     uint32_t sum = 0, k;
 
@@ -101,7 +100,7 @@ static unsigned members_ahead(const struct xlate *x, struct group *g)
                 return n;
         }
         int32_t off;
-        if (is_access(in) && root_of(x, in->a, &off) == g->root)
+        if (is_access(in) && group_root(x, in->a, &off) == g->root)
             n += join(g, in, off);
     }
     return n;
@@ -118,7 +117,7 @@ bool group_plan(const struct xlate *x, struct group *plan)
 {
     const struct ir_ins *in = x->in;
     int32_t off;
-    ir_val root = root_of(x, in->a, &off);
+    ir_val root = group_root(x, in->a, &off);
 
     *plan = (struct group){
         .reg = NO_REG,
@@ -149,7 +148,7 @@ bool group_has(const struct xlate *x, int32_t *delta)
     uint8_t align = required_align(in);
     int32_t off;
 
-    if (g->reg < 0 || root_of(x, in->a, &off) != g->root)
+    if (g->reg < 0 || group_root(x, in->a, &off) != g->root)
         return false;
     *delta = off - g->at;
     return off >= g->lo && off + (int32_t)(1u << (in->aux & MEM_SIZE)) <= g->hi && (in->aux & MEM_USER ? 1 : 0) == g->user &&

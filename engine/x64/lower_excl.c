@@ -106,7 +106,7 @@ static void lower_ldrex(struct xlate *x)
     c->addr = (int8_t)addr;
     c->dst = (int8_t)lo;
     alloc_snapshot(x, c, lo);
-    emit_probe(x, c, addr, host, false);
+    emit_probe(x, c, addr, host, NO_REG, false);
     asm_alu_rr(&x->a, ALU_ADD, 8, host, addr);
     int tmp = NO_REG;
     for (int r = RAX; r <= RDX && tmp < 0; r++)
@@ -176,7 +176,7 @@ static void lower_strex(struct xlate *x)
     c->wide = wide;
     c->data = data;
     alloc_snapshot(x, c, RAX);
-    emit_probe(x, c, addr, host, true);
+    emit_probe(x, c, addr, host, NO_REG, true);
     asm_alu_rr(&x->a, ALU_ADD, 8, host, addr);
 
     uint32_t busy = BIT(addr) | BIT(host) | (data.kind == OPND_REG ? BIT(data.reg) : 0);

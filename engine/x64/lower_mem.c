@@ -6,16 +6,73 @@
  */
 #include "engine/x64/emit.h"
 
+#include "engine/x64/guess.h"
+
 static bool strict(const struct xlate *x)
 {
     return x->in->aux & (MEM_ALIGN | MEM_ALIGN4);
 }
 
-void emit_probe(struct xlate *x, struct cold *c, int addr, int page, bool store)
+static struct x64_mem table_entry(const struct xlate *x, bool store, bool user, int index)
+{
+    unsigned mode = user ? MMU_USER : x->mode;
+    size_t table = store ? offsetof(struct vcpu, flat.store) : offsetof(struct vcpu, flat.load);
+    struct x64_mem m = vmem(table + mode * sizeof(uint64_t) * VPAGES);
+
+    return mem_bi(m.base, index, 8, m.disp);
+}
+
+static bool is_stack(const struct xlate *x)
+{
+    int32_t off;
+    const struct ir_ins *root = &x->ir->ins[group_root(x, x->in->a, &off)];
+
+    return root->op == IR_GET_REG && root->imm == 13;
+}
+
+/* From addr, whose page is good for the access, to the difference: in page, or a guess of it in spare. */
+static int emit_lookup(struct xlate *x, struct cold *c, int addr, int page, int spare, bool store)
 {
     struct x64_asm *a = &x->a;
-    unsigned mode = x->in->aux & MEM_USER ? MMU_USER : x->mode;
-    size_t table = store ? offsetof(struct vcpu, flat.store) : offsetof(struct vcpu, flat.load);
+    bool user = x->in->aux & MEM_USER;
+
+    asm_mov_rr(a, 4, page, addr);
+    asm_shift_ri(a, SH_SHR, 4, page, 12);
+    struct x64_mem entry = table_entry(x, store, user, page);
+    /* A store's data waits for nobody. */
+    if (spare < 0 || user || x->mode == MMU_USER || c->has_data || c->kind == COLD_STM) {
+        asm_load(a, 8, page, entry);
+        asm_test_rr(a, 8, page, page);
+        asm_jcc(a, CC_E, &c->entry);
+        return page;
+    }
+    c->guess = (int8_t)spare;
+    c->index = (int8_t)page;
+    c->stack = is_stack(x);
+    c->guess_store = store;
+    asm_load(a, 8, spare, c->stack ? VFIELD(guess[GUESS_STACK]) : VFIELD(guess[GUESS_ANY]));
+    asm_alu_rm(a, ALU_CMP, 8, spare, entry);
+    asm_jcc(a, CC_NE, &c->wrong);
+    asm_bind(a, &c->right);
+    return spare;
+}
+
+void cold_guess(struct xlate *x, struct cold *c)
+{
+    struct x64_asm *a = &x->a;
+
+    asm_bind(a, &c->wrong);
+    asm_load(a, 8, c->guess, table_entry(x, c->guess_store, false, c->index));
+    asm_test_rr(a, 8, c->guess, c->guess);
+    asm_jcc(a, CC_E, &c->entry);
+    if (c->stack)
+        asm_store(a, 8, VFIELD(guess[GUESS_STACK]), c->guess);
+    asm_jmp(a, &c->right);
+}
+
+int emit_probe(struct xlate *x, struct cold *c, int addr, int page, int spare, bool store)
+{
+    struct x64_asm *a = &x->a;
 
     x->flags.host = 0; /* flags_before_fault() has seen to it */
     if (c->kind == COLD_LDM || c->kind == COLD_STM) {
@@ -41,12 +98,7 @@ void emit_probe(struct xlate *x, struct cold *c, int addr, int page, bool store)
         }
     }
     asm_bind(a, &c->probe);
-    asm_mov_rr(a, 4, page, addr);
-    asm_shift_ri(a, SH_SHR, 4, page, 12);
-    struct x64_mem entry = vmem(table + mode * sizeof(uint64_t) * VPAGES);
-    asm_load(a, 8, page, mem_bi(entry.base, page, 8, entry.disp));
-    asm_test_rr(a, 8, page, page);
-    asm_jcc(a, CC_E, &c->entry);
+    return emit_lookup(x, c, addr, page, spare, store);
 }
 
 static void emit_data(struct xlate *x, struct cold *c, struct x64_mem m)
@@ -80,12 +132,9 @@ static void note_address(struct xlate *x, struct cold *c)
 }
 
 /* The first of a group: all that the group may touch lies in one page, whose host address stays in a register. */
-static void emit_group_probe(struct xlate *x, struct cold *c, int addr, const struct group *g)
+static void emit_group_probe(struct xlate *x, struct cold *c, int addr, int spare, const struct group *g)
 {
     struct x64_asm *a = &x->a;
-    unsigned mode = g->user ? MMU_USER : x->mode;
-    size_t table = g->store ? offsetof(struct vcpu, flat.store) : offsetof(struct vcpu, flat.load);
-    struct x64_mem entry = vmem(table + mode * sizeof(uint64_t) * VPAGES);
     int host = g->reg;
 
     x->flags.host = 0;
@@ -100,12 +149,11 @@ static void emit_group_probe(struct xlate *x, struct cold *c, int addr, const st
     asm_alu_ri(a, ALU_AND, 4, host, 0xfff);
     asm_alu_ri(a, ALU_CMP, 4, host, 0x1000u - (uint32_t)(g->hi - g->lo));
     asm_jcc(a, CC_A, &c->entry);
-    asm_mov_rr(a, 4, host, addr);
-    asm_shift_ri(a, SH_SHR, 4, host, 12);
-    asm_load(a, 8, host, mem_bi(entry.base, host, 8, entry.disp));
-    asm_test_rr(a, 8, host, host);
-    asm_jcc(a, CC_E, &c->entry);
-    asm_alu_rr(a, ALU_ADD, 8, host, addr);
+    int diff = emit_lookup(x, c, addr, host, spare, g->store);
+    if (diff == host)
+        asm_alu_rr(a, ALU_ADD, 8, host, addr);
+    else
+        asm_lea(a, 8, host, mem_bi(diff, addr, 1, 0));
 }
 
 static void lower_access(struct xlate *x)
@@ -145,6 +193,8 @@ static void lower_access(struct xlate *x)
         if (!first && !follows)
             alloc_unlock(x, page);
         dst = alloc_def(x, page);
+        if (!follows)
+            x->locked |= (BIT(page) | (is_scratch(addr) ? BIT(addr) : 0)); /* in use until the access */
     }
 
     c->size = (uint8_t)size;
@@ -157,6 +207,7 @@ static void lower_access(struct xlate *x)
     c->data = data;
     c->low = (uint8_t)((in->aux & MEM_ALIGN ? size - 1 : 0) | (in->aux & MEM_ALIGN4 ? 3 : 0));
     alloc_snapshot(x, c, dst);
+    int spare = alloc_spare(x);
     if (follows) {
         x->flags.host = 0;
         asm_test_rr(&x->a, 8, x->group.reg, x->group.reg);
@@ -167,13 +218,13 @@ static void lower_access(struct xlate *x)
         c->group = (int8_t)page;
         c->member = true;
         c->at = (struct opnd){.kind = OPND_REG, .reg = addr};
-        emit_group_probe(x, c, addr, &plan);
+        emit_group_probe(x, c, addr, spare, &plan);
         emit_data(x, c, mem_b(page, 0));
         x->group = plan;
         x->reg_val[page] = VAL_GROUP;
     } else {
-        emit_probe(x, c, addr, page, store);
-        emit_data(x, c, mem_bi(page, addr, 1, 0));
+        int diff = emit_probe(x, c, addr, page, spare, store);
+        emit_data(x, c, mem_bi(diff, addr, 1, 0));
     }
     asm_bind(&x->a, &c->back);
 }
@@ -222,7 +273,7 @@ static void lower_ldm(struct xlate *x)
     c->dst = (int8_t)dst;
     c->mask = mask;
     alloc_snapshot(x, c, dst);
-    emit_probe(x, c, addr, page, false);
+    page = emit_probe(x, c, addr, page, alloc_spare(x), false);
     int32_t off = 0;
     for (unsigned g = 0; g < 15; g++) {
         if (!(mask & BIT(g)))
@@ -261,7 +312,7 @@ static void lower_stm(struct xlate *x)
     c->mask = in->imm & 0xffff;
     c->imm = in->imm2;
     alloc_snapshot(x, c, NO_REG);
-    emit_probe(x, c, addr, page, true);
+    page = emit_probe(x, c, addr, page, alloc_spare(x), true);
     int32_t off = 0;
     for (unsigned g = 0; g < 15; g++) {
         if (!(mask & BIT(g)))
@@ -350,9 +401,6 @@ static void cold_member(struct xlate *x, struct cold *c)
 {
     struct x64_asm *a = &x->a;
     struct x64_label group = c->entry;
-    unsigned mode = c->mem & MEM_USER ? MMU_USER : x->mode;
-    size_t table = c->has_data ? offsetof(struct vcpu, flat.store) : offsetof(struct vcpu, flat.load);
-    struct x64_mem entry = vmem(table + mode * sizeof(uint64_t) * VPAGES);
     int addr = NO_REG;
 
     for (int r = RAX; r <= RDX && addr < 0; r++)
@@ -378,7 +426,7 @@ static void cold_member(struct xlate *x, struct cold *c)
         asm_mov_rr(a, 4, c->group, addr);
     }
     asm_shift_ri(a, SH_SHR, 4, c->group, 12);
-    asm_load(a, 8, c->group, mem_bi(entry.base, c->group, 8, entry.disp));
+    asm_load(a, 8, c->group, table_entry(x, c->has_data, c->mem & MEM_USER, c->group));
     asm_test_rr(a, 8, c->group, c->group);
     asm_jcc(a, CC_E, &c->entry);
     emit_data(x, c, mem_bi(c->group, addr, 1, 0));

@@ -8,6 +8,7 @@
 #include "engine/x64/stubs.h"
 
 #include "engine/x64/abi.h"
+#include "engine/x64/guess.h"
 
 struct x64_stubs x64_stubs;
 
@@ -200,6 +201,7 @@ bool x64_stubs_build(struct code_span span, const struct x64_calls *calls, size_
     struct x64_asm a;
     struct x64_stubs *s = &x64_stubs;
 
+    calls = guess_wrap(calls);
     asm_init(&a, span.rw, span.rx, span.bytes);
     s->leave = begin(&a);
     emit_leave(&a);
@@ -235,5 +237,6 @@ bool x64_stubs_build(struct code_span span, const struct x64_calls *calls, size_
 
 struct tb_exit *x64_enter(struct vcpu *v, const void *host)
 {
+    guess_prepare(v);
     return x64_stubs.enter(v, host);
 }

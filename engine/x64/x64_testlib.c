@@ -14,6 +14,7 @@
 #include "engine/tb/tb.h"
 #include "engine/vcpu/vcpu_alloc.h"
 #include "engine/x64/abi.h"
+#include "engine/x64/guess.h"
 #include "engine/x64/stubs.h"
 #include "strategies/atomics/atomics.h"
 
@@ -323,6 +324,9 @@ void test_begin(struct vcpu *v, const struct test_start *s)
     v->excl_val = 0;
     memset((char *)v + TEST_ENV_OFFSET, 0x5a, sizeof((struct test_outcome *)0)->env);
     test_world = s->world;
+    /* Guesses right and wrong. */
+    for (unsigned k = 0; k < 2; k++)
+        v->guess[k] = s->nzcv >> k & 1 ? v->flat.load[MMU_PRIV][TEST_BASE >> 12] : GUESS_NOTHING;
 }
 
 void test_end(struct vcpu *v, struct test_outcome *o)
