@@ -223,14 +223,34 @@ static void tlbi_asid(struct vcpu *v, uintptr_t arg)
         softmmu_flush_nonglobal(v);
 }
 
+static const work_fn tlbi_fn[] = {tlbi_all, tlbi_mva, tlbi_asid, tlbi_mva};
+
 static void tlbi_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
-    static const work_fn op[] = {tlbi_all, tlbi_mva, tlbi_asid, tlbi_mva};
-    work_fn fn = op[r->arg & 3];
-    /* B3.10.5: the operation is complete for all by the next DSB; here already by the end of this block. */
-    if ((r->arg & TLBI_IS) && nvcpus > 1)
-        sync_queue_all_synced(v, fn, val);
-    fn(v, val);
+    tlbi_fn[r->arg & 3](v, val);
+    if (!(r->arg & TLBI_IS) || nvcpus <= 1)
+        return;
+    /* B3.10.5: complete for the other CPUs by the next DSB, and not before. A kernel that changes many pages sends one
+     * operation for each: to wait for every vCPU each time costs a turn of the host's scheduler. */
+    struct arm_sys *s = &v->sys;
+    if (s->tlbi_held < TLBI_HELD) {
+        s->tlbi_op[s->tlbi_held] = r->arg & 3;
+        s->tlbi_arg[s->tlbi_held] = val;
+    }
+    s->tlbi_held += s->tlbi_held <= TLBI_HELD;
+}
+
+void cp15_tlbi_complete(struct vcpu *v)
+{
+    struct arm_sys *s = &v->sys;
+    uint32_t n = s->tlbi_held;
+    s->tlbi_held = 0;
+    if (n > TLBI_HELD) {
+        sync_queue_all_synced(v, tlbi_all, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        sync_queue_all_synced(v, tlbi_fn[s->tlbi_op[i]], s->tlbi_arg[i]);
 }
 
 /* -- Caches, barriers ------------------------------------------------------------------------------------------ */
@@ -249,10 +269,12 @@ static bool barriers_enabled(struct vcpu *v, bool write)
 
 static void barrier_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
-    (void)v, (void)r, (void)val;
+    (void)val;
     /* The guest's DMB or DSB: all earlier accesses of this thread before all later ones; the other side is in guest
      * code. An RMW, which on this host is a full barrier and which the sanitizers know. */
     atomic_fetch_or_explicit(&v->event, 0, memory_order_seq_cst);
+    if (v->sys.tlbi_held && r->opc2 == 4)
+        cp15_tlbi_complete(v);
 }
 
 static uint32_t ccsidr_read(struct vcpu *v, const struct reg *r)

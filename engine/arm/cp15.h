@@ -19,4 +19,7 @@ bool cp15_write64(struct vcpu *v, uint32_t enc, uint64_t val);
 /* Name of the register that enc reaches, or NULL; for logs and tests. */
 const char *cp15_name(uint32_t enc, bool is64);
 
+/* Own thread, in a helper whose block ends after it: DSB after TLB maintenance for all CPUs (v->sys.tlbi_held). */
+void cp15_tlbi_complete(struct vcpu *v);
+
 #endif

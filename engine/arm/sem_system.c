@@ -219,8 +219,10 @@ void op_hint(struct xlate *x, uint32_t arg)
 
 void op_barrier(struct xlate *x, uint32_t arg)
 {
-    (void)arg;
     ir_emit(x->b, IR_BARRIER, 0, 0, IR_NONE, IR_NONE, IR_NONE, 0, 0);
+    /* TLB maintenance is completed by a DSB for loads and stores (B3.10.1), not by one for stores alone, as an unlock has. */
+    if (arg && (x->insn.word & 3) == 3 && (x->req->flags & TBF_PRIV))
+        call(x, HELPER_DSB, IR_NONE, IR_NONE, IR_NONE);
 }
 
 void op_isb(struct xlate *x, uint32_t arg)
@@ -295,8 +297,7 @@ void op_mcr(struct xlate *x, uint32_t arg)
     if (is_cp15(x)) {
         switch (cp15_code(x->insn.word)) {
         case CP15(0, 7, 5, 4): op_isb(x, arg); return;
-        case CP15(0, 7, 10, 4):
-        case CP15(0, 7, 10, 5): op_barrier(x, arg); return;
+        case CP15(0, 7, 10, 5): op_barrier(x, 0); return; /* DMB; DSB completes TLB maintenance, in cp15.c */
         }
     }
     UNPRED15("t");

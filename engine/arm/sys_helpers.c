@@ -125,6 +125,17 @@ void helper_yield(struct vcpu *v)
     (void)v;
 }
 
+void helper_dsb(struct vcpu *v)
+{
+    if (LIKELY(!v->sys.tlbi_held))
+        return;
+    cp15_tlbi_complete(v);
+    /* Behind it, through a safepoint, where the others are waited for. Four bytes in A32 and T32; an IT block goes on. */
+    v->r[15] += 4;
+    v->it = v->it & 7 ? (v->it & 0xe0) | (v->it << 1 & 0x1f) : 0;
+    vcpu_leave(v, LEAVE_CONTINUE);
+}
+
 void helper_isb(struct vcpu *v)
 {
     (void)v; /* the end of the block is what it is for */

@@ -21,6 +21,8 @@ enum {
 /* Banks of r13, r14 and SPSR */
 enum { BANK_USR, BANK_FIQ, BANK_IRQ, BANK_SVC, BANK_ABT, BANK_UND, BANK_MON, BANKS };
 
+#define TLBI_HELD 16
+
 struct arm_sys {
     /* Registers of the modes that are not current. The current mode's are in v->r[]. */
     uint32_t bank_r13[BANKS], bank_r14[BANKS], spsr[BANKS]; /* spsr[BANK_USR] unused */
@@ -42,6 +44,10 @@ struct arm_sys {
     uint32_t teecr, teehbr;
     uint32_t mpidr;
     uint32_t fpexc; /* FPSCR and the registers are in struct vcpu */
+
+    /* TLB maintenance for all CPUs that the next DSB completes; more than TLBI_HELD: all entries. */
+    uint32_t tlbi_held, tlbi_arg[TLBI_HELD];
+    uint8_t tlbi_op[TLBI_HELD];
 };
 
 #endif
