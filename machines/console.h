@@ -20,6 +20,15 @@ bool console_start(struct error *e);
 /* Write what is queued, wake waiting readers, end the thread. Any thread but the console's; device lock not held. */
 void console_stop(void);
 
+/* LAUNCH, before console_start. If input comes from a terminal, its keys go to the guest as they are, Ctrl-C too, and Ctrl-A is
+ * ours: Ctrl-A x calls leave, Ctrl-A c turns to the monitor and back, Ctrl-A Ctrl-A (or a) is a Ctrl-A for the guest. The
+ * monitor gets a line and answers with console_monitor_print(); false turns back to the guest. Both are called by
+ * the console thread without any lock. */
+void console_raw(void (*leave)(void), bool (*monitor)(const char *line));
+void console_monitor_print(const char *text);
+/* Give the terminal back as it was. Any thread, signal handlers. */
+void console_restore(void);
+
 /* Any thread, with or without the device lock; does not wait. Returns false if there is no room (the
  * reader of our output is far behind): nothing is taken then. */
 bool console_put(const void *buf, size_t bytes);

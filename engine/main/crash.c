@@ -18,6 +18,7 @@
 #include "engine/tb/code.h"
 #include "engine/tb/tb.h"
 #include "engine/x64/x64.h"
+#include "machines/console.h"
 #include "strategies/tb-cache/tb_cache.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -89,6 +90,7 @@ static void handler(int sig, siginfo_t *info, void *context)
     signal(sig, SIG_DFL);
     ucontext_t *uc = context;
     uint64_t pc = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+    console_restore();
     bool ours = code_is_ours(pc);
     fprintf(stderr, "dbtlab: %s at host address %p, host pc %#" PRIx64 "%s\n", strsignal(sig), info->si_addr, pc,
             ours ? ", in code memory" : "");

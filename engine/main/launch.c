@@ -25,6 +25,7 @@
 #include "engine/exec/exec.h"
 #include "engine/exec/fatal.h"
 #include "engine/main/crash.h"
+#include "engine/main/monitor.h"
 #include "engine/main/pin.h"
 #include "engine/main/semihost.h"
 #include "engine/main/stats.h"
@@ -281,12 +282,14 @@ static int run(struct error *e)
     for (;;) {
         if (!start_threads(e)) { /* some run already: nothing can be undone in order */
             fprintf(stderr, "dbtlab: %s\n", e->text);
+            console_restore();
             _exit(e->exit_code);
         }
         bool timely = wait_for(false, deadline);
         if (!stop_and_join()) {
             dump_all("a vCPU did not come back to its loop; the registers are those of its last safepoint");
             fflush(NULL);
+            console_restore();
             _exit(timely ? 1 : EXIT_TIMEOUT);
         }
         if (!timely) {
@@ -335,6 +338,8 @@ int launch(const struct run_options *o, const struct resolved *r, struct error *
         take_down();
         return e->exit_code;
     }
+    if (o->kernel)
+        monitor_setup(r);
     rcu_engine_init();
     if (!console_start(e) || !timers_start(e))
         return e->exit_code;
