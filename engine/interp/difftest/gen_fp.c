@@ -141,6 +141,12 @@ static void put_same(struct gen *g, uint32_t word)
     put(g, g->s->thumb ? SET_T32 : SET_A32, NULL, word);
 }
 
+static void put_setend(struct gen *g, bool big)
+{
+    put(g, g->s->thumb ? SET_T16 : SET_A32_UNCOND, NULL,
+        (g->s->thumb ? 0xb650u : 0xf1010000u) | (uint32_t)big << (g->s->thumb ? 3 : 9));
+}
+
 static void set_r2(struct gen *g, uint32_t x)
 {
     uint32_t lo = x & 0xffff, hi = x >> 16;
@@ -220,7 +226,7 @@ static bool try_row(struct gen *g, const struct insn_row *row, enum insn_set set
     bool memory = touches_memory(row);
     uint32_t addr = 0;
     if (memory) {
-        if (g->o->no_memory || g->s->n > MAX_ITEMS - 12)
+        if (g->o->no_memory || g->s->n > MAX_ITEMS - 16)
             return false;
         w = set_slot(row, w, 'n', 2);
         addr = LAYOUT_ARENA + 0x600 + rng_below(r, 0x2400);
@@ -263,7 +269,12 @@ static bool try_row(struct gen *g, const struct insn_row *row, enum insn_set set
         return false;
     if (memory)
         set_r2(g, addr);
+    bool big = memory && rng_one_in(r, 5);
+    if (big)
+        put_setend(g, true);
     put(g, set, row, w);
+    if (big)
+        put_setend(g, false);
     if (g->o->used[set]) {
         unsigned n;
         g->o->used[set][row - decode_rows(set, &n)]++;
