@@ -62,6 +62,25 @@ bool alloc_const(const struct xlate *x, ir_val v, uint32_t *out)
     return true;
 }
 
+bool value_not_negative(const struct xlate *x, ir_val v)
+{
+    const struct ir_ins *def = &x->ir->ins[v];
+
+    switch (def->op) {
+    case IR_LD: return !(def->aux & MEM_SIGNED) && (def->aux & MEM_SIZE) < MEM_32;
+    case IR_UXTB:
+    case IR_UXTH:
+    case IR_CLZ:
+    case IR_GET_C:
+    case IR_SETCOND: return true;
+    case IR_SHR: return def->imm > 0;
+    case IR_UBFX: return def->imm2 < 32;
+    case IR_CONST: return !(def->imm >> 31);
+    case IR_AND: return value_not_negative(x, def->a) || value_not_negative(x, def->b);
+    default: return false;
+    }
+}
+
 bool alloc_needed(const struct xlate *x, ir_val v)
 {
     return x->val[alloc_rep(x, v)].last > x->i;

@@ -526,6 +526,16 @@ void asm_cmc(struct x64_asm *a)
     op_byte(a, 0xf5);
 }
 
+void asm_stc(struct x64_asm *a)
+{
+    op_byte(a, 0xf9);
+}
+
+void asm_clc(struct x64_asm *a)
+{
+    op_byte(a, 0xf8);
+}
+
 /* -- Atomic ----------------------------------------------------------------------------------------------------------- */
 
 /* LOCK comes before a 0x66 prefix and REX. */

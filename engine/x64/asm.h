@@ -113,6 +113,8 @@ void asm_cdq(struct x64_asm *a);
 void asm_lzcnt(struct x64_asm *a, int dst, int src);
 void asm_bt_ri(struct x64_asm *a, unsigned size, int r, unsigned n);
 void asm_cmc(struct x64_asm *a);
+void asm_stc(struct x64_asm *a);
+void asm_clc(struct x64_asm *a);
 
 /* -- Atomic; each a full barrier ------------------------------------------------------------------------------ */
 

@@ -287,6 +287,8 @@ static void test_arithmetic(void **state)
     }
     asm_cdq(&a), is("cdq");
     asm_cmc(&a), is("cmc");
+    asm_stc(&a), is("stc");
+    asm_clc(&a), is("clc");
     asm_mfence(&a), is("mfence");
     asm_pause(&a), is("pause");
     asm_ret(&a), is("ret");

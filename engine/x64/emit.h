@@ -63,6 +63,8 @@ struct recipe {
 struct flags {
     uint8_t mem;     /* whose byte in struct vcpu is right */
     uint8_t host;    /* in EFLAGS */
+    uint8_t known;   /* the same on every run through this point: */
+    uint8_t value;   /* ... their values; 0 for others */
     bool carry_inv;  /* CF is !C, as after a subtraction */
     uint16_t serial; /* which setting of EFLAGS */
     struct recipe recipe[4];
@@ -159,6 +161,7 @@ struct xlate {
 void alloc_begin(struct xlate *x);
 ir_val alloc_rep(const struct xlate *x, ir_val v); /* the value that stands for v */
 bool alloc_const(const struct xlate *x, ir_val v, uint32_t *out);
+bool value_not_negative(const struct xlate *x, ir_val v); /* bit 31 is 0 for sure */
 bool alloc_needed(const struct xlate *x, ir_val v); /* after the current op */
 
 /* A scratch register for the current op, prefer if possible; NO_REG: any. Spills if need be. */
@@ -219,6 +222,10 @@ void flags_greg_drop(struct xlate *x, unsigned g, ir_val incoming);
 void flags_set(struct xlate *x, uint8_t s, uint8_t host, bool carry_inv, const struct recipe *r);
 void flags_set_lazy(struct xlate *x, uint8_t s, const struct recipe *r); /* by recipe only: nothing was emitted */
 void flags_set_mem(struct xlate *x, uint8_t s); /* their bytes are right */
+void flags_set_known(struct xlate *x, uint8_t s, uint8_t value); /* constants; nothing need be emitted */
+void flags_learn(struct xlate *x, uint8_t mask, uint8_t value); /* of flags that are elsewhere too */
+/* What follows for the flags if cond is true. */
+void flags_given(struct flags *f, enum ir_cond cond);
 void flags_reads_done(struct xlate *x); /* the op has what it reads; from here on only what comes later counts */
 bool flags_precious(const struct xlate *x); /* would flags_clobber() have to save something? */
 /* EFLAGS such that the condition code returned is true when cond is. */

@@ -4,7 +4,8 @@
  * Each of N Z C V may be in up to three places: its byte in struct vcpu (the only place at block entries and
  * exits), host EFLAGS, and a *recipe*: the operation that set it, to be done again on operands that have not
  * changed. A compare is only a recipe until someone asks, so that it ends up next to its branch and
- * fuses with it; and flags that only a fault would look at cost nothing where their recipe lasts.
+ * fuses with it; and flags that only a fault would look at cost nothing where their recipe lasts. Besides, a flag's value
+ * may be known: after movs of a constant, of a comparison with 0, on the two ways out of a condition.
  *
  * F1  Every flag in live | live_exc is in at least one place.
  * F2  Each flag has at most one recipe, the latest.
@@ -60,7 +61,7 @@ bool flags_in_host(const struct xlate *x, uint8_t mask)
 
 uint8_t flags_recoverable(const struct xlate *x)
 {
-    uint8_t mask = 0;
+    uint8_t mask = x->flags.known;
 
     for (unsigned k = 0; k < ARRAY_SIZE(x->flags.recipe); k++)
         mask |= x->flags.recipe[k].mask;
@@ -354,6 +355,25 @@ static void store_host(struct x64_asm *a, struct flags *f, uint8_t mask)
     f->mem |= mask;
 }
 
+/* Flags of mask whose values are known. A store of all four leaves the rest to be stored over it. */
+static void store_known(struct x64_asm *a, struct flags *f, uint8_t mask)
+{
+    uint8_t which = f->known & mask & ~f->mem;
+    bool all = (mask & ~f->mem) == FLAG_ALL && (which & (which - 1));
+
+    if (all) {
+        uint32_t word = 0;
+        for (unsigned k = 0, flag = FLAG_N; flag; flag >>= 1, k += 8)
+            word |= (uint32_t)((f->value & flag) != 0) << k;
+        asm_store_i(a, 4, VFIELD(nf), word);
+    } else {
+        for (unsigned flag = FLAG_V; flag <= FLAG_N; flag <<= 1)
+            if (which & flag)
+                asm_store_i(a, 1, flag_mem(flag), (f->value & flag) != 0);
+    }
+    f->mem |= which;
+}
+
 void flags_clobber(struct xlate *x)
 {
     store_host(&x->a, &x->flags, x->flags.host & x->need & ~x->flags.mem & ~flags_recoverable(x));
@@ -389,6 +409,7 @@ static const struct recipe *recipe_of(const struct xlate *x, uint8_t mask)
 
 void flags_save(struct xlate *x, uint8_t mask)
 {
+    store_known(&x->a, &x->flags, mask);
     store_host(&x->a, &x->flags, x->flags.host & mask & ~x->flags.mem);
     for (;;) {
         uint8_t left = mask & ~x->flags.mem;
@@ -411,6 +432,7 @@ void flags_save_cold(struct xlate *x, const struct flags *f, uint8_t mask, int t
 {
     struct flags t = *f;
 
+    store_known(&x->a, &t, mask);
     store_host(&x->a, &t, t.host & mask & ~t.mem);
     for (unsigned k = 0; k < ARRAY_SIZE(t.recipe); k++) {
         struct recipe *r = &t.recipe[k];
@@ -435,7 +457,7 @@ void flags_greg_save(struct xlate *x, unsigned g, ir_val incoming, bool to_memor
     for (unsigned k = 0; k < ARRAY_SIZE(x->flags.recipe); k++) {
         const struct recipe *r = &x->flags.recipe[k];
         struct recipe then = after_write(*r, g, incoming);
-        uint8_t gone = r->mask & ~flags_derivable(&then) & x->need & ~x->flags.mem;
+        uint8_t gone = r->mask & ~flags_derivable(&then) & x->need & ~x->flags.mem & ~x->flags.known;
 
         if (gone) {
             lost |= gone;
@@ -473,7 +495,7 @@ void flags_gregs_save(struct xlate *x, uint32_t gregs)
         for (unsigned g = 0; g < 15; g++)
             if (gregs & BIT(g))
                 r = without(r, g);
-        lost |= r.mask & ~flags_derivable(&r) & x->need & ~x->flags.mem;
+        lost |= r.mask & ~flags_derivable(&r) & x->need & ~x->flags.mem & ~x->flags.known;
     }
     if (lost)
         flags_save(x, lost);
@@ -496,6 +518,8 @@ void flags_set(struct xlate *x, uint8_t s, uint8_t host, bool carry_inv, const s
     struct flags *f = &x->flags;
 
     f->mem &= ~s;
+    f->known &= ~s;
+    f->value &= ~s;
     f->host = host & s;
     f->carry_inv = carry_inv;
     f->serial = ++x->flags_serial;
@@ -534,9 +558,53 @@ void flags_set_mem(struct xlate *x, uint8_t s)
     struct flags *f = &x->flags;
 
     f->mem |= s;
+    f->known &= ~s;
+    f->value &= ~s;
     f->host &= ~s;
     for (unsigned k = 0; k < ARRAY_SIZE(f->recipe); k++)
         f->recipe[k].mask &= ~s;
+}
+
+void flags_learn(struct xlate *x, uint8_t mask, uint8_t value)
+{
+    x->flags.known |= mask;
+    x->flags.value = (x->flags.value & ~mask) | (value & mask);
+}
+
+void flags_set_known(struct xlate *x, uint8_t s, uint8_t value)
+{
+    flags_set_mem(x, s);
+    x->flags.mem &= ~s;
+    flags_learn(x, s, value);
+}
+
+void flags_given(struct flags *f, enum ir_cond cond)
+{
+    static const struct {
+        uint8_t mask, value;
+    } by[14] = {
+        [COND_EQ] = {FLAG_Z, FLAG_Z}, [COND_NE] = {FLAG_Z, 0},
+        [COND_CS] = {FLAG_C, FLAG_C}, [COND_CC] = {FLAG_C, 0},
+        [COND_MI] = {FLAG_N, FLAG_N}, [COND_PL] = {FLAG_N, 0},
+        [COND_VS] = {FLAG_V, FLAG_V}, [COND_VC] = {FLAG_V, 0},
+        [COND_HI] = {FLAG_C | FLAG_Z, FLAG_C}, [COND_GT] = {FLAG_Z, 0},
+    };
+    uint8_t mask = by[cond].mask, value = by[cond].value;
+
+    /* A result of 0 is not negative; one of a subtraction had equal operands. C clear after a subtraction: they differed. */
+    for (unsigned k = 0; k < ARRAY_SIZE(f->recipe); k++) {
+        const struct recipe *r = &f->recipe[k];
+
+        if (cond == COND_EQ && (r->mask & FLAG_Z)) {
+            mask |= r->mask & (r->op == RE_SUB ? FLAG_ALL : FLAG_NZ);
+            value |= r->op == RE_SUB ? r->mask & FLAG_C : 0;
+        } else if (cond == COND_CC && (r->mask & FLAG_C) && r->op == RE_SUB) {
+            mask |= r->mask & FLAG_Z;
+        }
+    }
+    mask &= ~f->known; /* if it says something else, this is never reached */
+    f->known |= mask;
+    f->value |= value & mask;
 }
 
 /* -- Asking --------------------------------------------------------------------------------------------------------------- */
@@ -627,7 +695,16 @@ void flags_carry(struct xlate *x, bool inverted)
 {
     if (!flags_in_host(x, FLAG_C)) {
         const struct recipe *r = recipe_of(x, FLAG_C);
-        if (r) {
+        if (x->flags.known & FLAG_C) {
+            flags_clobber(x);
+            if (((x->flags.value & FLAG_C) != 0) != inverted)
+                asm_stc(&x->a);
+            else
+                asm_clc(&x->a);
+            x->flags.host = FLAG_C;
+            x->flags.carry_inv = inverted;
+            x->flags.serial = ++x->flags_serial;
+        } else if (r) {
             make_host(x, r, FLAG_C);
         } else {
             flags_clobber(x);
@@ -683,9 +760,12 @@ static void surviving(const struct xlate *x, const struct label *l, bool cond, s
     if (l->jumps != 1 || !cond) {
         memset(f->recipe, 0, sizeof f->recipe);
         f->host = 0;
+        f->known = f->value = 0;
         return;
     }
     written_until(x, l, &gregs, &flags);
+    f->known &= ~flags;
+    f->value &= ~flags;
     for (unsigned k = 0; k < ARRAY_SIZE(f->recipe); k++) {
         struct recipe *r = &f->recipe[k];
 
@@ -707,6 +787,7 @@ void flags_before_jump(struct xlate *x, struct label *l, bool cond)
     uint8_t kept = f.mem;
 
     surviving(x, l, cond, &f);
+    kept |= f.known;
     for (unsigned k = 0; k < ARRAY_SIZE(f.recipe); k++)
         kept |= f.recipe[k].mask;
     flags_save(x, needed_at(x, l) & ~kept);
@@ -717,9 +798,10 @@ void flags_at_jump(struct xlate *x, struct label *l, bool cond)
     struct flags f = x->flags;
 
     surviving(x, l, cond, &f);
-    if (l->seen)
+    if (l->seen) {
         l->flags.mem &= f.mem;
-    else
+        l->flags.known = l->flags.value = 0;
+    } else
         l->flags = f;
     l->seen = true;
 }
@@ -740,6 +822,8 @@ void flags_at_label(struct xlate *x, struct label *l)
     flags_save(x, needed_at(x, l) & l->flags.mem);
 
     struct flags f = {.mem = x->flags.mem & l->flags.mem};
+    f.known = x->flags.known & l->flags.known & ~(x->flags.value ^ l->flags.value);
+    f.value = x->flags.value & f.known;
     if (x->flags.serial == l->flags.serial && x->flags.carry_inv == l->flags.carry_inv) {
         f.host = x->flags.host & l->flags.host;
         f.carry_inv = x->flags.carry_inv;

@@ -37,6 +37,19 @@ static bool lazy_flags(struct xlate *x, const struct recipe *r)
     return !(x->in->s & ~flags_derivable(r));
 }
 
+/* After a comparison with 0: no borrow, no overflow; N is the operand's sign. */
+static void learn_compare(struct xlate *x)
+{
+    const struct ir_ins *in = x->in;
+    uint32_t k;
+
+    if (in->op != IR_SUB || !alloc_const(x, in->b, &k) || k)
+        return;
+    flags_learn(x, in->s & (FLAG_C | FLAG_V), FLAG_C);
+    if (value_not_negative(x, in->a))
+        flags_learn(x, in->s & FLAG_N, 0);
+}
+
 /* dst = a + b without touching EFLAGS. */
 static bool emit_lea_add(struct xlate *x, int dst, struct opnd a, struct opnd b)
 {
@@ -113,6 +126,7 @@ static void lower_add_sub(struct xlate *x)
 
         if (lazy_flags(x, &r)) {
             flags_set_lazy(x, in->s, &r);
+            learn_compare(x);
             return;
         }
     }
@@ -150,13 +164,16 @@ static void lower_add_sub(struct xlate *x)
                 emit_binary(x, sub ? ALU_SUB : ALU_ADD, dst, a, b);
             }
         }
-        if (in->s)
+        if (in->s) {
             flags_set_lazy(x, in->s, &r);
+            learn_compare(x);
+        }
         return;
     }
     flags_clobber(x);
     emit_binary(x, sub ? ALU_SUB : ALU_ADD, dst, a, b);
     flags_set(x, in->s, FLAG_ALL, sub, &r);
+    learn_compare(x);
 }
 
 static void lower_carry(struct xlate *x)

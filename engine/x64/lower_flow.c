@@ -63,6 +63,7 @@ static void lower_branch(struct xlate *x)
         flags_reads_done(x);
         flags_at_jump(x, l, true);
         asm_jcc(&x->a, cc, &l->l);
+        flags_given(&x->flags, (enum ir_cond)(x->in->cond ^ 1));
         break;
     }
     default:
@@ -94,8 +95,8 @@ static int claim_exit(struct xlate *x, unsigned n, uint32_t target)
     return (int)n;
 }
 
-/* A jump to another block. save: flags that a stub on the way stores. */
-static void emit_exit(struct xlate *x, enum jump_kind kind, enum x64_cc cc, uint32_t target, unsigned n, uint8_t save)
+/* A jump to another block, and its stub later. */
+static void emit_exit(struct xlate *x, enum jump_kind kind, enum x64_cc cc, uint32_t target, unsigned n)
 {
     struct cold *c = cold_new(x, COLD_EXIT);
     struct x64_asm *a = &x->a;
@@ -103,11 +104,6 @@ static void emit_exit(struct xlate *x, enum jump_kind kind, enum x64_cc cc, uint
 
     c->exit = (int8_t)claim_exit(x, n, target);
     c->imm = target;
-    c->save = save;
-    if (save) {
-        asm_jcc(a, cc, &c->entry);
-        return;
-    }
     if (c->exit < 0) {
         if (kind == JUMP_IF)
             asm_jcc(a, cc, &c->entry);
@@ -118,6 +114,31 @@ static void emit_exit(struct xlate *x, enum jump_kind kind, enum x64_cc cc, uint
     jump = kind == JUMP ? asm_jmp_patch(a, &c->entry) : kind == JUMP_IF ? asm_jcc_patch(a, cc, &c->entry)
                                                                          : asm_call_patch(a, &c->entry);
     x->out->exits[c->exit].jump_off = jump;
+}
+
+/* A conditional jump to another block, with flags to be stored on the way: on the side; or, for a jump backwards, which is
+ * the usual way on, in the line. */
+static void emit_exit_saving(struct xlate *x, enum x64_cc cc, uint32_t target, unsigned n, uint8_t save)
+{
+    struct x64_label past = X64_LABEL_INIT;
+    struct flags given = x->flags;
+
+    if (x->in->op == IR_EXIT_IF)
+        flags_given(&given, (enum ir_cond)x->in->cond);
+    if ((target & ~1u) > x->pc) {
+        struct cold *c = cold_new(x, COLD_EXIT);
+
+        c->exit = (int8_t)claim_exit(x, n, target);
+        c->imm = target;
+        c->save = save;
+        c->flags = given;
+        asm_jcc(&x->a, cc, &c->entry);
+        return;
+    }
+    asm_jcc(&x->a, (enum x64_cc)(cc ^ 1), &past);
+    flags_save_cold(x, &given, save, RAX);
+    emit_exit(x, JUMP, CC_E, target, n);
+    asm_bind(&x->a, &past);
 }
 
 static void emit_it_reset(struct xlate *x)
@@ -146,14 +167,20 @@ static void lower_exit_if(struct xlate *x)
     }
     x->pad_jcc = false;
     flags_reads_done(x);
-    emit_exit(x, JUMP_IF, cc, in->imm, n, in->live & ~x->flags.mem);
+    uint8_t save = in->live & ~x->flags.mem;
+    if (save)
+        emit_exit_saving(x, cc, in->imm, n, save);
+    else
+        emit_exit(x, JUMP_IF, cc, in->imm, n);
+    if (in->op == IR_EXIT_IF)
+        flags_given(&x->flags, (enum ir_cond)(in->cond ^ 1));
 }
 
 /* After the call of another block: drop the frame's key, go on at the return address. */
 static void emit_after_call(struct xlate *x, uint32_t ret_t)
 {
     asm_pop(&x->a, RCX);
-    emit_exit(x, JUMP, CC_E, ret_t, x->exit_extra++, 0);
+    emit_exit(x, JUMP, CC_E, ret_t, x->exit_extra++);
 }
 
 static void emit_push_frame(struct xlate *x, uint32_t ret_t)
@@ -175,10 +202,10 @@ static void lower_exit(struct xlate *x)
     emit_it_reset(x);
     if (in->aux == EXIT_CALL && !x->req->no_chain && n < TB_MAX_EXITS) {
         emit_push_frame(x, in->imm2);
-        emit_exit(x, JUMP_CALL, CC_E, in->imm, n, 0);
+        emit_exit(x, JUMP_CALL, CC_E, in->imm, n);
         emit_after_call(x, in->imm2);
     } else {
-        emit_exit(x, JUMP, CC_E, in->imm, n, 0);
+        emit_exit(x, JUMP, CC_E, in->imm, n);
     }
     x->dead_end = true;
 }

@@ -40,20 +40,12 @@ static void lower_get_nzcv(struct xlate *x)
     asm_shift_ri(a, SH_SHL, 4, dst, 28);
 }
 
-static void store_const_flags(struct xlate *x, uint8_t s, uint32_t nzcv)
-{
-    for (unsigned flag = FLAG_V, k = 0; flag <= FLAG_N; flag <<= 1, k++)
-        if (s & flag)
-            asm_store_i(&x->a, 1, flag_mem(flag), nzcv >> k & 1);
-    flags_set_mem(x, s);
-}
-
 static void lower_set_nzcv(struct xlate *x)
 {
     uint32_t imm;
 
     if (alloc_const(x, alloc_rep(x, x->in->a), &imm)) {
-        store_const_flags(x, x->in->s, imm >> 28);
+        flags_set_known(x, x->in->s, (uint8_t)(imm >> 28));
         return;
     }
     int a = alloc_reg(x, x->in->a);
@@ -71,6 +63,10 @@ static void lower_get_c(struct xlate *x)
 {
     struct x64_asm *a = &x->a;
 
+    if (x->flags.known & FLAG_C) {
+        alloc_def_const(x, (x->flags.value & FLAG_C) != 0);
+        return;
+    }
     if ((x->flags.mem & FLAG_C) && !flags_in_host(x, FLAG_C)) {
         asm_load(a, 1, alloc_def(x, NO_REG), VFIELD(cf));
         return;
@@ -86,7 +82,7 @@ static void lower_set_c(struct xlate *x)
     uint32_t imm;
 
     if (alloc_const(x, alloc_rep(x, x->in->a), &imm)) {
-        store_const_flags(x, FLAG_C, imm << 1 & 2);
+        flags_set_known(x, FLAG_C, imm & 1 ? FLAG_C : 0);
         return;
     }
     struct recipe r = flags_recipe(x, RE_BIT, x->in->a, IR_NONE, 0);
@@ -100,6 +96,12 @@ static void lower_set_c(struct xlate *x)
     flags_set(x, FLAG_C, FLAG_C, false, NULL);
 }
 
+static void learn_sign(struct xlate *x, ir_val v)
+{
+    if (value_not_negative(x, v))
+        flags_learn(x, x->in->s & FLAG_N, 0);
+}
+
 static void lower_set_nz(struct xlate *x)
 {
     uint32_t imm;
@@ -107,7 +109,7 @@ static void lower_set_nz(struct xlate *x)
     ir_val v = alloc_rep(x, x->in->a);
 
     if (!wide && alloc_const(x, v, &imm)) {
-        store_const_flags(x, x->in->s, (imm >> 31) << 3 | (uint32_t)(imm == 0) << 2);
+        flags_set_known(x, x->in->s, (imm >> 31 ? FLAG_N : 0) | (imm == 0 ? FLAG_Z : 0));
         return;
     }
     if (!wide) {
@@ -118,6 +120,7 @@ static void lower_set_nz(struct xlate *x)
         r.val = v;
         if (r.d != RG_NONE && r.d != RG_IMM) {
             flags_set_lazy(x, x->in->s, &r);
+            learn_sign(x, v);
             return;
         }
     }
@@ -125,6 +128,8 @@ static void lower_set_nz(struct xlate *x)
     flags_clobber(x);
     asm_test_rr(&x->a, wide ? 8 : 4, a, a);
     flags_set(x, x->in->s, FLAG_NZ, false, NULL);
+    if (!wide)
+        learn_sign(x, v);
 }
 
 /* dst = cc ? a : b, EFLAGS given. Neither operand is a constant if it has to be the source of the cmov. */
