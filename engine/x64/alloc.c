@@ -42,7 +42,7 @@ void alloc_label(struct xlate *x)
     for (unsigned k = 0; k < ARRAY_SIZE(x->greg_val); k++)
         x->greg_val[k] = IR_NONE;
     x->locked = 0;
-    x->group.reg = NO_REG;
+    group_begin(x);
 }
 
 ir_val alloc_rep(const struct xlate *x, ir_val v)
@@ -133,8 +133,8 @@ static void spill(struct xlate *x, int reg)
 {
     ir_val v = x->reg_val[reg];
 
-    if (v == VAL_GROUP) {
-        group_drop(x);
+    if (is_group(v)) {
+        group_spill(x, v - VAL_GROUP);
         return;
     }
     x->reg_val[reg] = IR_NONE;
@@ -180,7 +180,7 @@ int alloc_temp(struct xlate *x, int prefer)
         for (int r = RAX; r <= RDX; r++) {
             if (x->locked & BIT(r))
                 continue;
-            if (x->reg_val[r] == VAL_GROUP) {
+            if (is_group(x->reg_val[r])) {
                 best = r;
                 break;
             }
@@ -201,7 +201,7 @@ void alloc_take(struct xlate *x, int reg)
     ir_val v = x->reg_val[reg];
     if (v == IR_NONE)
         return;
-    if (v != VAL_GROUP && alive(x, v)) {
+    if (!is_group(v) && alive(x, v)) {
         for (int r = RAX; r <= RDX; r++) {
             if (!is_free(x, r))
                 continue;
@@ -556,6 +556,7 @@ void alloc_set_reg(struct xlate *x, unsigned g, ir_val v)
 
 void alloc_spill_all(struct xlate *x, bool regs)
 {
+    group_drop_all(x);
     if (regs) /* nothing may rely on guest registers */
         for (unsigned g = 0; g < ARRAY_SIZE(x->greg_val); g++)
             if (x->greg_val[g] != IR_NONE && x->val[x->greg_val[g]].kind != VAL_GREG)
@@ -563,7 +564,7 @@ void alloc_spill_all(struct xlate *x, bool regs)
     for (int r = RAX; r <= RDX; r++) {
         ir_val v = x->reg_val[r];
 
-        if (v == VAL_GROUP || (v != IR_NONE && alloc_needed(x, v)))
+        if (v != IR_NONE && alloc_needed(x, v))
             spill(x, r);
     }
     if (!regs)
@@ -602,10 +603,13 @@ void alloc_snapshot(struct xlate *x, struct cold *c, int except)
     uint32_t used = 0;
 
     c->preserve = 0;
-    c->group = x->group.reg;
+    for (unsigned k = 0; k < GROUPS; k++) {
+        c->group_reg[k] = x->group[k].reg;
+        c->group_slot[k] = x->group[k].slot;
+    }
     for (int r = RAX; r <= RDX; r++) {
         c->slot[r] = -1;
-        if (r == except || x->reg_val[r] == IR_NONE || x->reg_val[r] == VAL_GROUP || !alloc_needed(x, x->reg_val[r]))
+        if (r == except || x->reg_val[r] == IR_NONE || is_group(x->reg_val[r]) || !alloc_needed(x, x->reg_val[r]))
             continue;
         unsigned slot = find_slot(x, used);
         used |= BIT(slot);
@@ -618,13 +622,14 @@ void alloc_end_op(struct xlate *x)
 {
     x->locked = 0;
     x->hold = false;
+    group_end_op(x);
     for (int r = RAX; r <= RDX; r++)
-        if (x->reg_val[r] != IR_NONE && x->reg_val[r] != VAL_GROUP && !alloc_needed(x, x->reg_val[r])) {
+        if (x->reg_val[r] != IR_NONE && !is_group(x->reg_val[r]) && !alloc_needed(x, x->reg_val[r])) {
             drop_value(x, x->reg_val[r]);
             x->reg_val[r] = IR_NONE;
         }
     for (unsigned k = 0; k < SPILL_SLOTS; k++)
-        if (x->slot_val[k] != IR_NONE && !alloc_needed(x, x->slot_val[k])) {
+        if (x->slot_val[k] != IR_NONE && !is_group(x->slot_val[k]) && !alloc_needed(x, x->slot_val[k])) {
             drop_value(x, x->slot_val[k]);
             x->slot_val[k] = IR_NONE;
         }

@@ -18,7 +18,9 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind)
         .addr = NO_REG,
         .dst = NO_REG,
         .tmp = NO_REG,
-        .group = NO_REG,
+        .group_reg = {NO_REG, NO_REG},
+        .group_slot = {-1, -1},
+        .member = NO_REG,
         .guess = NO_REG,
         .exit = -1,
         .pc = x->pc,
@@ -92,7 +94,7 @@ void cold_enter(struct xlate *x, struct cold *c)
         if (c->preserve & BIT(r))
             asm_store(a, 8, slot_mem(c->slot[r]), r);
 
-    if (c->member) { /* the address is not in a register yet; no member has data in rcx or rdx and its address there too */
+    if (c->member >= 0) { /* the address is not in a register yet; no member has data in rcx or rdx and its address there too */
         int to = c->has_data && c->data.kind == OPND_REG && c->data.reg == RCX ? RDX : RCX;
 
         emit_address(x, to, c->at, c->off);
@@ -130,8 +132,12 @@ void cold_leave(struct xlate *x, struct cold *c, bool result)
     for (int r = RAX; r <= RDX; r++)
         if (c->preserve & BIT(r))
             asm_load(a, 8, r, slot_mem(c->slot[r]));
-    if (c->group >= 0)
-        asm_alu_rr(a, ALU_XOR, 4, c->group, c->group); /* C may have changed the tables */
+    for (unsigned k = 0; k < GROUPS; k++) { /* C may have changed the tables */
+        if (c->group_reg[k] >= 0)
+            asm_alu_rr(a, ALU_XOR, 4, c->group_reg[k], c->group_reg[k]);
+        else if (c->group_slot[k] >= 0)
+            asm_store_i(a, 8, slot_mem(c->group_slot[k]), 0);
+    }
     asm_jmp(a, &c->back);
 }
 

@@ -25,7 +25,13 @@ enum value_kind {
     VAL_SHL,   /* base << n, not computed yet: becomes part of an address */
     VAL_LEA,   /* base + imm, not computed yet: the address of one access */
 };
-#define VAL_GROUP ((ir_val)0xfffe) /* in reg_val: the host address of a group of accesses (group.c) */
+/* In reg_val and slot_val: the host address of a group of accesses (group.c). */
+#define GROUPS 2
+#define VAL_GROUP ((ir_val)0xfff0)
+static inline bool is_group(ir_val v)
+{
+    return v >= VAL_GROUP && v < VAL_GROUP + GROUPS;
+}
 
 struct value {
     uint8_t kind;
@@ -95,8 +101,8 @@ struct cold {
     uint8_t op;              /* enum ir_op */
     uint32_t mem, imm, mask; /* MEM_*; exit target, STM's last word; LDM, STM registers */
     uint32_t pc, it;
-    int8_t group;            /* register of the group of accesses that is to be made 0, or NO_REG */
-    bool member;             /* of that group: has a probe of its own here */
+    int8_t group_reg[GROUPS], group_slot[GROUPS]; /* where groups are that end when C was called, or -1 */
+    int8_t member;           /* register of the group that the access belongs to, or NO_REG: it has a probe of its own here */
     uint8_t low;             /* ... low bits of the address that must be 0 */
     struct opnd at;          /* ... its address: at + off */
     int32_t off;
@@ -108,8 +114,9 @@ struct cold {
 
 /* Accesses at small constant distances from each other (group.c). */
 struct group {
-    int8_t reg;     /* scratch register: host address of root + at, or 0 at run time; NO_REG: no group */
+    int8_t reg, slot; /* scratch register or spill slot: host address of root + at, or 0 at run time; both -1: no group */
     bool store, user;
+    uint16_t last;  /* index of the last member */
     uint8_t align;  /* root + at is a multiple of it */
     ir_val root;
     int32_t at, lo, hi; /* offsets from root: where reg points, what has been checked to be in the page */
@@ -142,7 +149,7 @@ struct xlate {
     ir_val greg_val[15]; /* the value known to be equal to a guest register */
     uint32_t locked;     /* scratch registers of the current op */
     bool hold;           /* EFLAGS are in use by the current op: constants by mov, not xor */
-    struct group group;
+    struct group group[GROUPS];
     int def_greg;        /* guest register that the current op's result goes to directly, or -1 */
 
     struct flags flags;
@@ -268,10 +275,16 @@ int alloc_spare(const struct xlate *x); /* a scratch register that is free at th
 void cold_guess(struct xlate *x, struct cold *c); /* lower_mem.c: the guess was wrong */
 
 /* group.c */
-void group_drop(struct xlate *x);
-bool group_plan(const struct xlate *x, struct group *plan); /* is the current access worth being the first of a group? */
+void group_begin(struct xlate *x);
+void group_drop_all(struct xlate *x);
+void group_spill(struct xlate *x, unsigned k); /* out of its scratch register */
+void group_end_op(struct xlate *x);
 ir_val group_root(const struct xlate *x, ir_val v, int32_t *off); /* v = root + *off */
-bool group_has(const struct xlate *x, int32_t *delta);      /* does it belong to the present one? */
+int group_of(const struct xlate *x, int32_t *delta); /* the group that the current access belongs to, or -1 */
+int group_reg(struct xlate *x, unsigned k);          /* its register, locked */
+/* Is the current access worth being the first of a group? Then which one; it begins with group_start(). */
+int group_plan(struct xlate *x, struct group *plan);
+void group_start(struct xlate *x, unsigned k, const struct group *plan, int reg);
 
 /* Cold code by kind: cold.c around lower_mem.c, lower_excl.c, lower_flow.c. */
 void cold_emit_all(struct xlate *x);

@@ -11,7 +11,8 @@
  *     line end the group.
  * G2  A group with stores in it is probed in the store table. An entry there can be read too: the same page, the same
  *     difference (a page that may be written but not read does not exist on ARMv7 without execute-never tricks).
- * G3  If a scratch register is wanted, the group's is given up first: what comes after makes its own probe.
+ * G3  If a scratch register is wanted, a group's is given up first; a spill slot keeps it while it has members to come.
+ * Two groups at a time: copying from one structure to another.
  */
 #include "engine/x64/emit.h"
 
@@ -100,27 +101,81 @@ static unsigned members_ahead(const struct xlate *x, struct group *g)
                 return n;
         }
         int32_t off;
-        if (is_access(in) && group_root(x, in->a, &off) == g->root)
-            n += join(g, in, off);
+        if (is_access(in) && group_root(x, in->a, &off) == g->root && join(g, in, off)) {
+            n++;
+            g->last = (uint16_t)k;
+        }
     }
     return n;
 }
 
-void group_drop(struct xlate *x)
+/* -- Where groups are ---------------------------------------------------------------------------------------------- */
+
+void group_begin(struct xlate *x)
 {
-    if (x->group.reg >= 0)
-        x->reg_val[x->group.reg] = IR_NONE;
-    x->group.reg = NO_REG;
+    for (unsigned k = 0; k < GROUPS; k++)
+        x->group[k].reg = x->group[k].slot = -1;
 }
 
-bool group_plan(const struct xlate *x, struct group *plan)
+static bool exists(const struct group *g)
+{
+    return g->reg >= 0 || g->slot >= 0;
+}
+
+static void drop(struct xlate *x, struct group *g)
+{
+    if (g->reg >= 0)
+        x->reg_val[g->reg] = IR_NONE;
+    if (g->slot >= 0)
+        x->slot_val[g->slot] = IR_NONE;
+    g->reg = g->slot = -1;
+}
+
+void group_drop_all(struct xlate *x)
+{
+    for (unsigned k = 0; k < GROUPS; k++)
+        drop(x, &x->group[k]);
+}
+
+static struct x64_mem slot_mem(int slot)
+{
+    return vmem(offsetof(struct vcpu, spill) + 8 * (size_t)slot);
+}
+
+void group_spill(struct xlate *x, unsigned k)
+{
+    struct group *g = &x->group[k];
+    int reg = g->reg, slot = -1;
+
+    /* Values need slots more: the last ones are theirs. */
+    for (unsigned s = 0; s < SPILL_SLOTS / 2 && slot < 0; s++)
+        if (x->slot_val[s] == IR_NONE)
+            slot = (int)s;
+    drop(x, g);
+    if (slot < 0 || g->last <= x->i)
+        return;
+    asm_store(&x->a, 8, slot_mem(slot), reg);
+    x->slot_val[slot] = (ir_val)(VAL_GROUP + k);
+    g->slot = (int8_t)slot;
+}
+
+void group_end_op(struct xlate *x)
+{
+    for (unsigned k = 0; k < GROUPS; k++)
+        if (exists(&x->group[k]) && x->group[k].last <= x->i)
+            drop(x, &x->group[k]);
+}
+
+/* -- Members --------------------------------------------------------------------------------------------------------- */
+
+int group_plan(struct xlate *x, struct group *plan)
 {
     const struct ir_ins *in = x->in;
     int32_t off;
     ir_val root = group_root(x, in->a, &off);
+    int where = -1;
 
     *plan = (struct group){
-        .reg = NO_REG,
         .store = is_store(in),
         .user = in->aux & MEM_USER,
         .align = required_align(in),
@@ -131,26 +186,62 @@ bool group_plan(const struct xlate *x, struct group *plan)
     };
     unsigned n = members_ahead(x, plan);
     if (!n)
-        return false;
-    if (x->group.reg >= 0) { /* which of the two is worth more? */
-        struct group old = x->group;
+        return -1;
+    for (unsigned k = 0; k < GROUPS; k++)
+        if (!exists(&x->group[k]))
+            where = (int)k;
+    for (unsigned k = 0; k < GROUPS && where < 0; k++) { /* is one worth less? */
+        struct group old = x->group[k];
 
-        if (members_ahead(x, &old) >= n)
-            return false;
+        if (members_ahead(x, &old) < n) {
+            drop(x, &x->group[k]);
+            where = (int)k;
+        }
     }
-    return true;
+    return where;
 }
 
-bool group_has(const struct xlate *x, int32_t *delta)
+void group_start(struct xlate *x, unsigned k, const struct group *plan, int reg)
+{
+    x->group[k] = *plan;
+    x->group[k].reg = (int8_t)reg;
+    x->group[k].slot = -1;
+    x->reg_val[reg] = (ir_val)(VAL_GROUP + k);
+}
+
+int group_of(const struct xlate *x, int32_t *delta)
 {
     const struct ir_ins *in = x->in;
-    const struct group *g = &x->group;
     uint8_t align = required_align(in);
     int32_t off;
+    ir_val root = group_root(x, in->a, &off);
 
-    if (g->reg < 0 || group_root(x, in->a, &off) != g->root)
-        return false;
-    *delta = off - g->at;
-    return off >= g->lo && off + (int32_t)(1u << (in->aux & MEM_SIZE)) <= g->hi && (in->aux & MEM_USER ? 1 : 0) == g->user &&
-           (g->store || !is_store(in)) && align <= g->align && !((uint32_t)*delta & (align - 1u));
+    for (unsigned k = 0; k < GROUPS; k++) {
+        const struct group *g = &x->group[k];
+
+        if (!exists(g) || root != g->root)
+            continue;
+        *delta = off - g->at;
+        if (off >= g->lo && off + (int32_t)(1u << (in->aux & MEM_SIZE)) <= g->hi && (in->aux & MEM_USER ? 1 : 0) == g->user &&
+            (g->store || !is_store(in)) && align <= g->align && !((uint32_t)*delta & (align - 1u)))
+            return (int)k;
+    }
+    return -1;
+}
+
+int group_reg(struct xlate *x, unsigned k)
+{
+    struct group *g = &x->group[k];
+
+    if (g->reg < 0) {
+        int reg = alloc_temp(x, NO_REG);
+
+        asm_load(&x->a, 8, reg, slot_mem(g->slot));
+        x->slot_val[g->slot] = IR_NONE;
+        g->slot = -1;
+        g->reg = (int8_t)reg;
+        x->reg_val[reg] = (ir_val)(VAL_GROUP + k);
+    }
+    x->locked |= BIT(g->reg);
+    return g->reg;
 }

@@ -238,7 +238,7 @@ void lower_excl(struct xlate *x)
     const struct atomics_ops *ops = x->req->atomics;
 
     if (x->in->op != IR_BARRIER)
-        group_drop(x);
+        group_drop_all(x);
     switch (x->in->op) {
     case IR_LDREX:
     case IR_LDREX64: lower_ldrex(x); break;

@@ -120,7 +120,6 @@ static void note_address(struct xlate *x, struct cold *c)
 {
     ir_val v = alloc_rep(x, x->in->a);
 
-    c->member = true;
     if (x->val[v].kind == VAL_LEA) {
         c->at = alloc_opnd(x, x->val[v].base);
         c->off = (int32_t)x->val[v].imm;
@@ -132,10 +131,9 @@ static void note_address(struct xlate *x, struct cold *c)
 }
 
 /* The first of a group: all that the group may touch lies in one page, whose host address stays in a register. */
-static void emit_group_probe(struct xlate *x, struct cold *c, int addr, int spare, const struct group *g)
+static void emit_group_probe(struct xlate *x, struct cold *c, int addr, int host, int spare, const struct group *g)
 {
     struct x64_asm *a = &x->a;
-    int host = g->reg;
 
     x->flags.host = 0;
     if (g->align > 1) {
@@ -169,25 +167,26 @@ static void lower_access(struct xlate *x)
     flags_before_fault(x);
     if (x->def_greg >= 0)
         flags_greg_save(x, (unsigned)x->def_greg, (ir_val)x->i, true);
-    bool first = false, follows = group_has(x, &delta);
-    if (follows)
-        x->locked |= BIT(x->group.reg);
-    else
-        first = group_plan(x, &plan);
+    int k = group_of(x, &delta);
+    bool follows = k >= 0;
+    if (!follows)
+        k = group_plan(x, &plan);
+    bool first = k >= 0 && !follows;
+    int host = follows ? group_reg(x, (unsigned)k) : NO_REG;
     if (store) {
         data = alloc_opnd(x, in->b);
         if (data.kind == OPND_MEM)
             data = (struct opnd){.kind = OPND_REG, .reg = alloc_reg(x, in->b)};
     }
     if (!follows) {
-        if (first)
-            group_drop(x);
         addr = alloc_reg_in(x, in->a, RCX);
         page = alloc_temp(x, RDX);
     }
     struct cold *c = cold_new(x, store ? COLD_STORE : COLD_LOAD);
-    if (follows)
+    if (follows) {
         note_address(x, c);
+        c->member = (int8_t)host;
+    }
     if (!store) {
         alloc_done(x, in->a);
         if (!first && !follows)
@@ -210,18 +209,15 @@ static void lower_access(struct xlate *x)
     int spare = alloc_spare(x);
     if (follows) {
         x->flags.host = 0;
-        asm_test_rr(&x->a, 8, x->group.reg, x->group.reg);
+        asm_test_rr(&x->a, 8, host, host);
         asm_jcc(&x->a, CC_E, &c->entry);
-        emit_data(x, c, mem_b(x->group.reg, delta));
+        emit_data(x, c, mem_b(host, delta));
     } else if (first) {
-        plan.reg = (int8_t)page;
-        c->group = (int8_t)page;
-        c->member = true;
+        c->group_reg[k] = c->member = (int8_t)page;
         c->at = (struct opnd){.kind = OPND_REG, .reg = addr};
-        emit_group_probe(x, c, addr, spare, &plan);
+        emit_group_probe(x, c, addr, page, spare, &plan);
         emit_data(x, c, mem_b(page, 0));
-        x->group = plan;
-        x->reg_val[page] = VAL_GROUP;
+        group_start(x, (unsigned)k, &plan, page);
     } else {
         int diff = emit_probe(x, c, addr, page, spare, store);
         emit_data(x, c, mem_bi(diff, addr, 1, 0));
@@ -401,10 +397,12 @@ static void cold_member(struct xlate *x, struct cold *c)
 {
     struct x64_asm *a = &x->a;
     struct x64_label group = c->entry;
+    int host = c->member;
     int addr = NO_REG;
+    _Static_assert(GROUPS == 2, "below");
 
     for (int r = RAX; r <= RDX && addr < 0; r++)
-        if (r != c->group && !(c->preserve & BIT(r)) && !(c->has_data && c->data.kind == OPND_REG && c->data.reg == r) &&
+        if (r != c->group_reg[0] && r != c->group_reg[1] && !(c->preserve & BIT(r)) && !(c->has_data && c->data.kind == OPND_REG && c->data.reg == r) &&
             !(c->at.kind == OPND_REG && c->at.reg == r))
             addr = r;
     if (c->at.kind == OPND_REG && !c->off)
@@ -418,25 +416,25 @@ static void cold_member(struct xlate *x, struct cold *c)
         asm_test_ri(a, addr, c->low);
         asm_jcc(a, CC_NE, &c->entry);
     }
-    asm_mov_rr(a, 4, c->group, addr);
+    asm_mov_rr(a, 4, host, addr);
     if (c->size > 1) {
-        asm_alu_ri(a, ALU_AND, 4, c->group, 0xfff);
-        asm_alu_ri(a, ALU_CMP, 4, c->group, 0x1000u - c->size);
+        asm_alu_ri(a, ALU_AND, 4, host, 0xfff);
+        asm_alu_ri(a, ALU_CMP, 4, host, 0x1000u - c->size);
         asm_jcc(a, CC_A, &c->entry);
-        asm_mov_rr(a, 4, c->group, addr);
+        asm_mov_rr(a, 4, host, addr);
     }
-    asm_shift_ri(a, SH_SHR, 4, c->group, 12);
-    asm_load(a, 8, c->group, table_entry(x, c->has_data, c->mem & MEM_USER, c->group));
-    asm_test_rr(a, 8, c->group, c->group);
+    asm_shift_ri(a, SH_SHR, 4, host, 12);
+    asm_load(a, 8, host, table_entry(x, c->has_data, c->mem & MEM_USER, host));
+    asm_test_rr(a, 8, host, host);
     asm_jcc(a, CC_E, &c->entry);
-    emit_data(x, c, mem_bi(c->group, addr, 1, 0));
-    asm_alu_rr(a, ALU_XOR, 4, c->group, c->group);
+    emit_data(x, c, mem_bi(host, addr, 1, 0));
+    asm_alu_rr(a, ALU_XOR, 4, host, host);
     asm_jmp(a, &c->back);
 }
 
 void cold_mem(struct xlate *x, struct cold *c)
 {
-    if (c->member)
+    if (c->member >= 0)
         cold_member(x, c);
     cold_enter(x, c);
     switch (c->kind) {

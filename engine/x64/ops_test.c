@@ -164,6 +164,8 @@ static void test_accesses(void **state)
         assert_null(ir_verify(&block));
         test_translate(&block, rng_one_in(&r, 2) ? TBF_PRIV : 0, false,
                        rng_one_in(&r, 3) ? &test_atomics : &test_atomics_inline, &code);
+        if (getenv("DBT_TRACE"))
+            fprintf(stderr, "seed %" PRIu64 "\n", seed), test_print(&block, &code);
         for (unsigned n = 0; n < 3; n++) {
             test_random_start(&start, &r);
             uint32_t at = rng_one_in(&r, 3) ? rng_below(&r, 8000) : 8 * rng_below(&r, 500);
