@@ -108,7 +108,8 @@ def strategies(binary: str) -> tuple[list[tuple[tuple[str, str], ...]], dict[tup
     listed = json.loads(subprocess.run([binary, "--list-strategies=json"], check=True, capture_output=True).stdout)
     axes, gives = [], {}
     for axis in listed["axes"]:
-        axes.append([(axis["name"], s["name"]) for s in axis["schemes"] if not s.get("unsound")])
+        axes.append([(axis["name"], s["name"]) for s in axis["schemes"]
+                     if not s.get("unsound") and not s.get("busted")])
         for s in axis["schemes"]:
             gives[(axis["name"], s["name"])] = set(s["gives"])
     return [tuple(combo) for combo in itertools.product(*axes)], gives
