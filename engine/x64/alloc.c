@@ -384,7 +384,7 @@ void alloc_done(struct xlate *x, ir_val v)
 
 /* -- Results --------------------------------------------------------------------------------------------------------- */
 
-/* A2 */
+/* A2. The guest register to which the current result is going, pinned or not. */
 static int def_target(const struct xlate *x)
 {
     uint32_t read = 0, written = 0;
@@ -402,7 +402,7 @@ static int def_target(const struct xlate *x)
             if (in->a == x->i) {
                 unsigned g = in->imm;
 
-                if (host_of(g) < 0 || ((read | written) & BIT(g)))
+                if ((read | written) & BIT(g))
                     return -1;
                 ir_val old = x->greg_val[g];
                 if (old != IR_NONE && alloc_needed(x, old) && x->val[old].kind == VAL_GREG && holder(x, old, (int)g) < 0)
@@ -433,6 +433,11 @@ static int def_target(const struct xlate *x)
 void alloc_begin_op(struct xlate *x)
 {
     x->def_greg = ir_op_info[x->in->op].type == 'w' ? def_target(x) : -1;
+    x->def_memory = -1;
+    if (x->def_greg >= 0 && host_of((unsigned)x->def_greg) < 0) {
+        x->def_memory = x->def_greg;
+        x->def_greg = -1;
+    }
     if (x->def_greg >= 0 && !ir_op_info[x->in->op].f)
         flags_greg_save(x, (unsigned)x->def_greg, (ir_val)x->i, false);
 }
@@ -453,6 +458,26 @@ int alloc_def(struct xlate *x, int prefer)
     if (x->in->uses)
         bind(x, (ir_val)x->i, r);
     return r;
+}
+
+int alloc_memory_target(struct xlate *x, ir_val v)
+{
+    int g = x->def_memory;
+
+    v = alloc_rep(x, v);
+    if (g < 0 || x->greg_val[g] != v || x->val[v].kind != VAL_GREG || x->val[v].at != g)
+        return -1;
+    flags_greg_save(x, (unsigned)g, (ir_val)x->i, false);
+    return g;
+}
+
+void alloc_def_memory(struct xlate *x, unsigned g)
+{
+    flags_greg_drop(x, g, (ir_val)x->i);
+    alloc_greg_written(x, g);
+    x->val[x->i].kind = VAL_GREG;
+    x->val[x->i].at = (int8_t)g;
+    x->greg_val[g] = (ir_val)x->i;
 }
 
 void alloc_def_in(struct xlate *x, int reg)

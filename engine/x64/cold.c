@@ -25,6 +25,7 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind)
         .exit = -1,
         .pc = x->pc,
         .it = x->it,
+        .it_stale = x->it_stale,
         .flags = x->flags,
         .entry = X64_LABEL_INIT,
         .unaligned = X64_LABEL_INIT,
@@ -48,10 +49,10 @@ void emit_thunk_jmp(struct xlate *x, const void *thunk)
     CHECK(asm_jmp_abs(&x->a, thunk), "stubs are out of reach of code memory");
 }
 
-void emit_where(struct xlate *x, uint32_t pc, uint32_t it)
+void emit_where(struct xlate *x, uint32_t pc, uint32_t it, bool it_stale)
 {
     asm_store_i(&x->a, 4, greg_mem(15), pc | (x->req->flags & TBF_THUMB ? 1 : 0));
-    if (it)
+    if (it || it_stale)
         asm_store_i(&x->a, 4, VFIELD(it), it); /* elsewhere it is 0 while translated code runs */
 }
 
@@ -118,7 +119,7 @@ void cold_enter(struct xlate *x, struct cold *c)
             asm_load(a, size, RDX, c->data.mem);
     }
     flags_save_cold(x, &c->flags, FLAG_ALL, RAX);
-    emit_where(x, c->pc, c->it);
+    emit_where(x, c->pc, c->it, c->it_stale);
 }
 
 void cold_leave(struct xlate *x, struct cold *c, bool result)

@@ -101,6 +101,7 @@ struct cold {
     uint8_t op;              /* enum ir_op */
     uint32_t mem, imm, mask; /* MEM_*; exit target, STM's last word; LDM, STM registers */
     uint32_t pc, it;
+    bool it_stale;
     int8_t group_reg[GROUPS], group_slot[GROUPS]; /* where groups are that end when C was called, or -1 */
     int8_t member;           /* register of the group that the access belongs to, or NO_REG: it has a probe of its own here */
     uint8_t low;             /* ... low bits of the address that must be 0 */
@@ -140,7 +141,7 @@ struct xlate {
     uint32_t i; /* current instruction */
     const struct ir_ins *in;
     uint32_t pc, it; /* of the guest instruction */
-    bool it_dirty;   /* v->it is not 0 at this point */
+    bool it_stale;   /* v->it may not be 0, though no IT block runs: the front end clears it when it sees fit */
     uint8_t need;    /* flags that must survive the current op, or that it reads */
 
     struct value val[IR_MAX_INS];
@@ -150,7 +151,8 @@ struct xlate {
     uint32_t locked;     /* scratch registers of the current op */
     bool hold;           /* EFLAGS are in use by the current op: constants by mov, not xor */
     struct group group[GROUPS];
-    int def_greg;        /* guest register that the current op's result goes to directly, or -1 */
+    int def_greg;        /* pinned guest register that the current op's result goes to directly, or -1 */
+    int def_memory;      /* one in memory that a later set_reg will store it to, or -1 */
 
     struct flags flags;
     uint16_t flags_serial;
@@ -189,6 +191,9 @@ void alloc_done(struct xlate *x, ir_val v); /* operand read: if this was its las
  * register's, or a scratch register, perhaps that of an operand given up before. */
 void alloc_begin_op(struct xlate *x);
 int alloc_def(struct xlate *x, int prefer);
+/* The guest register in memory that the result is going to, if it is the operand v: the op may work on memory. -1: no. */
+int alloc_memory_target(struct xlate *x, ir_val v);
+void alloc_def_memory(struct xlate *x, unsigned g);
 void alloc_def_in(struct xlate *x, int reg); /* the result is already in this scratch register of the op */
 void alloc_def_const(struct xlate *x, uint32_t imm);
 void alloc_def_same(struct xlate *x, ir_val v);
@@ -264,7 +269,7 @@ void lower_flow(struct xlate *x);
 
 struct cold *cold_new(struct xlate *x, enum cold_kind kind);
 /* Everything that translated code leaves to C must know: pc, ITSTATE. */
-void emit_where(struct xlate *x, uint32_t pc, uint32_t it);
+void emit_where(struct xlate *x, uint32_t pc, uint32_t it, bool it_stale);
 void emit_thunk_call(struct xlate *x, const void *thunk);
 void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off); /* dst = at + off, 32 bits */
 void emit_thunk_jmp(struct xlate *x, const void *thunk);

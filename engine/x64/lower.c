@@ -2,8 +2,8 @@
  * lower.c — one block from IR to code: entries, the walk, cold code
  *
  * Three entries, each falling into the next: xpage checks that the block's page is still mapped where it was, poll
- * looks at the poll word, main is the body. The code of a block on two pages has one entry for all, since
- * its second page may be remapped without the first.
+ * looks at the poll word, main is the body. A block on two pages checks both at every entry, since its second page may be
+ * remapped without the first.
  */
 #include "engine/x64/emit.h"
 
@@ -40,15 +40,13 @@ static void emit_entries(struct xlate *x, struct x64_label *leave)
         asm_jcc(&x->a, CC_NE, leave);
         x->out->entry_main = x->a.off;
     }
-    if (x->it) /* kept at 0 while translated code runs; set from the key where it is left */
-        asm_store_i(&x->a, 4, VFIELD(it), 0);
 }
 
 /* An entry check failed: back to the loop, at this block. */
 static void emit_entry_leave(struct xlate *x, struct x64_label *leave)
 {
     asm_bind(&x->a, leave);
-    emit_where(x, x->req->pc, (x->req->flags >> TBF_IT_SHIFT) & 0xff);
+    emit_where(x, x->req->pc, (x->req->flags >> TBF_IT_SHIFT) & 0xff, false);
     asm_alu_rr(&x->a, ALU_XOR, 4, RAX, RAX);
     emit_thunk_jmp(x, x64_stubs.leave);
 }
@@ -85,9 +83,6 @@ static void lower_op(struct xlate *x)
     switch (x->in->op) {
     case IR_NOP: break;
     case IR_INSN:
-        if (x->it_dirty)
-            asm_store_i(&x->a, 4, VFIELD(it), 0);
-        x->it_dirty = false;
         x->pc = x->in->imm;
         x->it = x->in->imm2;
         break;
@@ -188,7 +183,7 @@ bool x64_translate(const struct x64_request *req, struct x64_code *out)
     x.mode = req->flags & TBF_PRIV ? MMU_PRIV : MMU_USER;
     x.pc = req->pc;
     x.it = (req->flags >> TBF_IT_SHIFT) & 0xff;
-    x.it_dirty = false;
+    x.it_stale = x.it != 0;
     x.pad_jcc = false;
     x.hold = false;
     x.dead_end = false;

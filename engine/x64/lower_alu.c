@@ -31,6 +31,37 @@ static void emit_binary(struct xlate *x, enum x64_alu op, int dst, struct opnd a
     }
 }
 
+/* The result goes to a guest register in memory that is one operand: one instruction that reads and writes it. */
+static bool lower_in_memory(struct xlate *x, enum x64_alu op, enum recipe_op re, uint8_t host, bool carry_inv)
+{
+    const struct ir_ins *in = x->in;
+    ir_val other = in->b;
+    int g = alloc_memory_target(x, in->a);
+
+    if (g < 0 && op != ALU_SUB) {
+        other = in->a;
+        g = alloc_memory_target(x, in->b);
+    }
+    if (g < 0)
+        return false;
+    struct opnd o = alloc_opnd(x, other);
+    if (o.kind == OPND_MEM)
+        o = (struct opnd){.kind = OPND_REG, .reg = alloc_reg(x, other)};
+    flags_clobber(x);
+    if (o.kind == OPND_IMM)
+        asm_alu_mi(&x->a, op, 4, greg_mem((unsigned)g), o.imm);
+    else
+        asm_alu_mr(&x->a, op, 4, greg_mem((unsigned)g), o.reg);
+    alloc_done(x, other);
+    alloc_def_memory(x, (unsigned)g);
+    if (in->s) {
+        struct recipe r = re == RE_BIT ? flags_recipe(x, re, IR_NONE, IR_NONE, 0)
+                                       : flags_recipe(x, re, in->a, in->b, 0);
+        flags_set(x, in->s, host, carry_inv, &r);
+    }
+    return true;
+}
+
 /* Flags by recipe alone? Then nobody on the normal path wants them, or nobody wants the result. */
 static bool lazy_flags(struct xlate *x, const struct recipe *r)
 {
@@ -132,6 +163,8 @@ static void lower_add_sub(struct xlate *x)
     }
     if (!sub && lower_scaled_add(x))
         return;
+    if (lower_in_memory(x, sub ? ALU_SUB : ALU_ADD, sub ? RE_SUB : RE_ADD, FLAG_ALL, sub))
+        return;
 
     struct opnd b = alloc_opnd(x, in->b), a = alloc_opnd(x, in->a);
     if (!sub && a.kind != OPND_REG && b.kind == OPND_REG) {
@@ -210,6 +243,8 @@ static void lower_logic(struct xlate *x)
             return;
         }
     }
+    if (in->op != IR_BIC && lower_in_memory(x, (enum x64_alu)alu[in->op - IR_AND], re, FLAG_NZ, false))
+        return;
     struct opnd b = alloc_opnd(x, in->b), a = alloc_opnd(x, in->a);
     bool andn = false;
     if (in->op == IR_BIC) {

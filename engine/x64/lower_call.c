@@ -71,9 +71,8 @@ void lower_call(struct xlate *x)
     for (unsigned k = 0; k < h->nargs; k++)
         arg[k] = alloc_opnd(x, v[k]);
     if (h->leaves) {
-        emit_where(x, x->pc, x->it);
-        if (x->it)
-            x->it_dirty = true;
+        emit_where(x, x->pc, x->it, x->it_stale);
+        x->it_stale |= x->it != 0;
     }
     emit_call_args(x, arg, h->nargs);
     emit_thunk_call(x, x64_stubs.helper[in->imm]);

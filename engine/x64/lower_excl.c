@@ -64,7 +64,7 @@ static void call_twin(struct xlate *x, uintptr_t fn, const void *thunk)
     struct opnd addr = alloc_opnd(x, in->a);
     struct opnd data = store ? alloc_opnd(x, in->b) : (struct opnd){.kind = OPND_IMM, .imm = excl_mem(x)};
     emit_args(x, addr, data, in->op == IR_STREX64 ? 8 : 4);
-    emit_where(x, x->pc, x->it);
+    emit_where(x, x->pc, x->it, x->it_stale);
     if (store)
         asm_store_i(&x->a, 4, VFIELD(mbuf), excl_mem(x));
     emit_fn(x, fn);

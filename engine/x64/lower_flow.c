@@ -141,23 +141,12 @@ static void emit_exit_saving(struct xlate *x, enum x64_cc cc, uint32_t target, u
     asm_bind(&x->a, &past);
 }
 
-static void emit_it_reset(struct xlate *x)
-{
-    if (x->it_dirty)
-        asm_store_i(&x->a, 4, VFIELD(it), 0);
-    x->it_dirty = false;
-}
-
 static void lower_exit_if(struct xlate *x)
 {
     const struct ir_ins *in = x->in;
     unsigned n = x->exit_no++;
     enum x64_cc cc;
 
-    if (x->it_dirty) { /* a store: harmless on the other path */
-        asm_store_i(&x->a, 4, VFIELD(it), 0);
-        x->it_dirty = false;
-    }
     x->pad_jcc = !(in->live & ~x->flags.mem);
     if (in->op == IR_EXIT_IF) {
         cc = flags_cond(x, in->cond);
@@ -199,7 +188,6 @@ static void lower_exit(struct xlate *x)
     unsigned n = x->exit_no++;
 
     flags_save(x, in->live);
-    emit_it_reset(x);
     if (in->aux == EXIT_CALL && !x->req->no_chain && n < TB_MAX_EXITS) {
         emit_push_frame(x, in->imm2);
         emit_exit(x, JUMP_CALL, CC_E, in->imm, n);
@@ -242,7 +230,6 @@ static void lower_exit_ind(struct xlate *x)
     struct cold *c;
 
     flags_save(x, in->live);
-    emit_it_reset(x);
     int target = alloc_reg(x, in->a);
     x->dead_end = true;
     if (x->req->no_chain) {
