@@ -20,7 +20,7 @@
 /* Host register of guest register g, or NO_REG: r8..r11 stay in v->r[]. */
 static inline int host_of(unsigned g)
 {
-    static const int8_t map[15] = {RDI, R8,     RSI,    RBX,    R12, R13, R14, R15,
+    static const int8_t map[15] = {RDI,    R8,     RSI,    RBX,    R12, R13, R14, R15,
                                    NO_REG, NO_REG, NO_REG, NO_REG, R9,  R11, R10};
 
     return map[g];
@@ -59,21 +59,25 @@ static inline struct x64_mem greg_mem(unsigned g)
  * aligned ARM address and no Thumb one. Should a guest branch there all the same, it takes the miss path. */
 #define RAS_SENTINEL 2u
 
-#define SPILL_SLOTS ARRAY_SIZE(((struct vcpu *)0)->spill)
+#define SPILL_SLOTS  ARRAY_SIZE(((struct vcpu *)0)->spill)
 
 /* What emitted code assumes. */
 _Static_assert(VCPU_BIAS == 128, "disp8 window");
-_Static_assert(offsetof(struct vcpu, spill) + sizeof(((struct vcpu *)0)->spill) <= 256, "hot fields in the disp8 window");
-_Static_assert(offsetof(struct vcpu, guess) + sizeof(((struct vcpu *)0)->guess) <= 256, "guesses in the disp8 window");
+_Static_assert(offsetof(struct vcpu, spill) + sizeof(((struct vcpu *)0)->spill) <= 256,
+               "hot fields in the disp8 window");
+_Static_assert(offsetof(struct vcpu, guess) + sizeof(((struct vcpu *)0)->guess) <= 256,
+               "guesses in the disp8 window");
 _Static_assert(offsetof(struct vcpu, r) == 0, "registers first");
 _Static_assert(sizeof(((struct vcpu *)0)->nf) == 1 && sizeof(((struct vcpu *)0)->zf) == 1 &&
                    sizeof(((struct vcpu *)0)->cf) == 1 && sizeof(((struct vcpu *)0)->vf) == 1,
                "flags are bytes: setcc stores them, cmp and movzx read them at the same width");
 _Static_assert(sizeof(((struct vcpu *)0)->poll) == 4, "polled as a dword");
-_Static_assert(sizeof(struct jc_entry) == 16 && offsetof(struct jc_entry, key) == 0 && offsetof(struct jc_entry, host) == 8,
+_Static_assert(sizeof(struct jc_entry) == 16 && offsetof(struct jc_entry, key) == 0 &&
+                   offsetof(struct jc_entry, host) == 8,
                "jump cache entries are addressed as (pc & mask) * 8");
 _Static_assert((JC_ENTRIES & (JC_ENTRIES - 1)) == 0, "jump cache index is a mask");
-_Static_assert(sizeof(((struct vcpu *)0)->flat.load[0][0]) == 8 && sizeof(((struct vcpu *)0)->flat.exec[0][0]) == 4,
+_Static_assert(sizeof(((struct vcpu *)0)->flat.load[0][0]) == 8 &&
+                   sizeof(((struct vcpu *)0)->flat.exec[0][0]) == 4,
                "scales of the flat tables");
 _Static_assert(sizeof(struct vcpu) < INT32_MAX, "every field is in reach of disp32");
 

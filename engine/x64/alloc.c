@@ -187,7 +187,8 @@ int alloc_temp(struct xlate *x, int prefer)
             if (best < 0 || x->val[x->reg_val[r]].last > x->val[x->reg_val[best]].last)
                 best = r;
         }
-        CHECK(best >= 0, "no scratch register left for %s at pc %#x", ir_op_info[x->in->op].name, x->pc);
+        CHECK(best >= 0, "no scratch register left for %s at pc %#x", ir_op_info[x->in->op].name,
+              x->pc);
         spill(x, best);
     }
     x->locked |= BIT(best);
@@ -196,7 +197,8 @@ int alloc_temp(struct xlate *x, int prefer)
 
 void alloc_take(struct xlate *x, int reg)
 {
-    CHECK(!(x->locked & BIT(reg)), "scratch register %d taken twice by %s", reg, ir_op_info[x->in->op].name);
+    CHECK(!(x->locked & BIT(reg)), "scratch register %d taken twice by %s", reg,
+          ir_op_info[x->in->op].name);
     x->locked |= BIT(reg);
     ir_val v = x->reg_val[reg];
     if (v == IR_NONE)
@@ -284,9 +286,7 @@ int alloc_reg_in(struct xlate *x, ir_val v, int prefer)
         asm_load(&x->a, 4, r, greg_mem((unsigned)val->at));
         bind(x, v, r);
         return r;
-    case VAL_REG:
-        x->locked |= BIT(val->at);
-        return val->at;
+    case VAL_REG: x->locked |= BIT(val->at); return val->at;
     case VAL_SPILL: {
         int slot = val->at;
 
@@ -405,7 +405,8 @@ static int def_target(const struct xlate *x)
                 if ((read | written) & BIT(g))
                     return -1;
                 ir_val old = x->greg_val[g];
-                if (old != IR_NONE && alloc_needed(x, old) && x->val[old].kind == VAL_GREG && holder(x, old, (int)g) < 0)
+                if (old != IR_NONE && alloc_needed(x, old) && x->val[old].kind == VAL_GREG &&
+                    holder(x, old, (int)g) < 0)
                     return -1;
                 return (int)g;
             }
@@ -634,7 +635,8 @@ void alloc_snapshot(struct xlate *x, struct cold *c, int except)
     }
     for (int r = RAX; r <= RDX; r++) {
         c->slot[r] = -1;
-        if (r == except || x->reg_val[r] == IR_NONE || is_group(x->reg_val[r]) || !alloc_needed(x, x->reg_val[r]))
+        if (r == except || x->reg_val[r] == IR_NONE || is_group(x->reg_val[r]) ||
+            !alloc_needed(x, x->reg_val[r]))
             continue;
         unsigned slot = find_slot(x, used);
         used |= BIT(slot);
@@ -649,12 +651,14 @@ void alloc_end_op(struct xlate *x)
     x->hold = false;
     group_end_op(x);
     for (int r = RAX; r <= RDX; r++)
-        if (x->reg_val[r] != IR_NONE && !is_group(x->reg_val[r]) && !alloc_needed(x, x->reg_val[r])) {
+        if (x->reg_val[r] != IR_NONE && !is_group(x->reg_val[r]) &&
+            !alloc_needed(x, x->reg_val[r])) {
             drop_value(x, x->reg_val[r]);
             x->reg_val[r] = IR_NONE;
         }
     for (unsigned k = 0; k < SPILL_SLOTS; k++)
-        if (x->slot_val[k] != IR_NONE && !is_group(x->slot_val[k]) && !alloc_needed(x, x->slot_val[k])) {
+        if (x->slot_val[k] != IR_NONE && !is_group(x->slot_val[k]) &&
+            !alloc_needed(x, x->slot_val[k])) {
             drop_value(x, x->slot_val[k]);
             x->slot_val[k] = IR_NONE;
         }

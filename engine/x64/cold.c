@@ -95,7 +95,8 @@ void cold_enter(struct xlate *x, struct cold *c)
         if (c->preserve & BIT(r))
             asm_store(a, 8, slot_mem(c->slot[r]), r);
 
-    if (c->member >= 0) { /* the address is not in a register yet; no member has data in rcx or rdx and its address there too */
+    if (c->member >=
+        0) { /* the address is not in a register yet; no member has data in rcx or rdx and its address there too */
         int to = c->has_data && c->data.kind == OPND_REG && c->data.reg == RCX ? RDX : RCX;
 
         emit_address(x, to, c->at, c->off);
@@ -128,7 +129,8 @@ void cold_leave(struct xlate *x, struct cold *c, bool result)
 
     if (c->it)
         asm_store_i(a, 4, VFIELD(it), 0);
-    if (result && c->dst >= 0 && (c->dst != RAX || !c->wide)) /* C leaves the upper half of 32 bits undefined */
+    if (result && c->dst >= 0 &&
+        (c->dst != RAX || !c->wide)) /* C leaves the upper half of 32 bits undefined */
         asm_mov_rr(a, c->wide ? 8 : 4, c->dst, RAX);
     for (int r = RAX; r <= RDX; r++)
         if (c->preserve & BIT(r))

@@ -26,7 +26,7 @@ enum value_kind {
     VAL_LEA,   /* base + imm, not computed yet: the address of one access */
 };
 /* In reg_val and slot_val: the host address of a group of accesses (group.c). */
-#define GROUPS 2
+#define GROUPS    2
 #define VAL_GROUP ((ir_val)0xfff0)
 static inline bool is_group(ir_val v)
 {
@@ -59,10 +59,10 @@ struct opnd {
 enum { RG_NONE = -1, RG_IMM = 15 };
 enum recipe_op { RE_NONE, RE_ADD, RE_SUB, RE_AND, RE_XOR, RE_SHL, RE_SHR, RE_SAR, RE_BIT };
 struct recipe {
-    uint8_t mask;    /* flags it is responsible for */
-    uint8_t op;      /* shifts: by imm; RE_BIT: C is bit imm of a, N and Z are d's */
-    int8_t a, b, d;  /* d: the result */
-    ir_val val;      /* the op's value: when a set_reg stores it, d is known */
+    uint8_t mask;   /* flags it is responsible for */
+    uint8_t op;     /* shifts: by imm; RE_BIT: C is bit imm of a, N and Z are d's */
+    int8_t a, b, d; /* d: the result */
+    ir_val val;     /* the op's value: when a set_reg stores it, d is known */
     uint32_t imm;
 };
 
@@ -79,7 +79,11 @@ struct flags {
 /* -- Cold code --------------------------------------------------------------------------------------------------------- */
 
 enum cold_kind {
-    COLD_LOAD, COLD_STORE, COLD_LDM, COLD_STM, COLD_EXCL, /* slow paths */
+    COLD_LOAD,
+    COLD_STORE,
+    COLD_LDM,
+    COLD_STM,
+    COLD_EXCL,     /* slow paths */
     COLD_EXIT,     /* a static exit's unlinked stub, with flags to save before it if `save` */
     COLD_RAS,      /* shadow stack too deep */
     COLD_INDIRECT, /* jump cache miss */
@@ -89,10 +93,10 @@ enum cold_kind {
 
 struct cold {
     uint8_t kind;
-    bool probe_again;        /* an unaligned access within the page may go back to the probe */
-    uint8_t size;            /* bytes; LDM, STM: words */
-    uint8_t preserve;        /* scratch registers with values needed afterwards */
-    int8_t slot[3];          /* where they are saved */
+    bool probe_again; /* an unaligned access within the page may go back to the probe */
+    uint8_t size;     /* bytes; LDM, STM: words */
+    uint8_t preserve; /* scratch registers with values needed afterwards */
+    int8_t slot[3];   /* where they are saved */
     int8_t addr, dst, tmp;
     bool has_data, wide;
     struct opnd data;        /* value to be stored */
@@ -102,25 +106,30 @@ struct cold {
     uint32_t mem, imm, mask; /* MEM_*; exit target, STM's last word; LDM, STM registers */
     uint32_t pc, it;
     bool it_stale;
-    int8_t group_reg[GROUPS], group_slot[GROUPS]; /* where groups are that end when C was called, or -1 */
-    int8_t member;           /* register of the group that the access belongs to, or NO_REG: it has a probe of its own here */
-    uint8_t low;             /* ... low bits of the address that must be 0 */
-    struct opnd at;          /* ... its address: at + off */
+    int8_t group_reg[GROUPS],
+        group_slot[GROUPS]; /* where groups are that end when C was called, or -1 */
+    int8_t
+        member; /* register of the group that the access belongs to, or NO_REG: it has a probe of its own here */
+    uint8_t low;    /* ... low bits of the address that must be 0 */
+    struct opnd at; /* ... its address: at + off */
     int32_t off;
     struct flags flags;
-    int8_t guess, index;     /* register of the guess, with the page's number in index; NO_REG: none was made */
+    int8_t guess,
+        index; /* register of the guess, with the page's number in index; NO_REG: none was made */
     bool stack, guess_store; /* ... of a stack page; in the store table */
     struct x64_label entry, unaligned, back, probe, wrong, right;
 };
 
 /* Accesses at small constant distances from each other (group.c). */
 struct group {
-    int8_t reg, slot; /* scratch register or spill slot: host address of root + at, or 0 at run time; both -1: no group */
+    int8_t reg,
+        slot; /* scratch register or spill slot: host address of root + at, or 0 at run time; both -1: no group */
     bool store, user;
-    uint16_t last;  /* index of the last member */
-    uint8_t align;  /* root + at is a multiple of it */
+    uint16_t last; /* index of the last member */
+    uint8_t align; /* root + at is a multiple of it */
     ir_val root;
-    int32_t at, lo, hi; /* offsets from root: where reg points, what has been checked to be in the page */
+    int32_t at, lo,
+        hi; /* offsets from root: where reg points, what has been checked to be in the page */
 };
 
 struct label {
@@ -141,8 +150,9 @@ struct xlate {
     uint32_t i; /* current instruction */
     const struct ir_ins *in;
     uint32_t pc, it; /* of the guest instruction */
-    bool it_stale;   /* v->it may not be 0, though no IT block runs: the front end clears it when it sees fit */
-    uint8_t need;    /* flags that must survive the current op, or that it reads */
+    bool
+        it_stale; /* v->it may not be 0, though no IT block runs: the front end clears it when it sees fit */
+    uint8_t need; /* flags that must survive the current op, or that it reads */
 
     struct value val[IR_MAX_INS];
     ir_val reg_val[3]; /* what rax rcx rdx hold, or IR_NONE */
@@ -151,8 +161,8 @@ struct xlate {
     uint32_t locked;     /* scratch registers of the current op */
     bool hold;           /* EFLAGS are in use by the current op: constants by mov, not xor */
     struct group group[GROUPS];
-    int def_greg;        /* pinned guest register that the current op's result goes to directly, or -1 */
-    int def_memory;      /* one in memory that a later set_reg will store it to, or -1 */
+    int def_greg;   /* pinned guest register that the current op's result goes to directly, or -1 */
+    int def_memory; /* one in memory that a later set_reg will store it to, or -1 */
 
     struct flags flags;
     uint16_t flags_serial;
@@ -171,7 +181,7 @@ void alloc_begin(struct xlate *x);
 ir_val alloc_rep(const struct xlate *x, ir_val v); /* the value that stands for v */
 bool alloc_const(const struct xlate *x, ir_val v, uint32_t *out);
 bool value_not_negative(const struct xlate *x, ir_val v); /* bit 31 is 0 for sure */
-bool alloc_needed(const struct xlate *x, ir_val v); /* after the current op */
+bool alloc_needed(const struct xlate *x, ir_val v);       /* after the current op */
 
 /* A scratch register for the current op, prefer if possible; NO_REG: any. Spills if need be. */
 int alloc_temp(struct xlate *x, int prefer);
@@ -180,11 +190,13 @@ void alloc_take(struct xlate *x, int reg);
 void alloc_unlock(struct xlate *x, int reg);
 
 /* Operands. The scratch registers used are locked until the op ends or alloc_done() gives them up. */
-int alloc_reg(struct xlate *x, ir_val v);               /* in some register; do not write to it */
+int alloc_reg(struct xlate *x, ir_val v);                /* in some register; do not write to it */
 int alloc_reg_in(struct xlate *x, ir_val v, int prefer); /* the same; loads go there */
-struct opnd alloc_opnd(struct xlate *x, ir_val v);      /* register, constant or memory */
-int alloc_copy(struct xlate *x, ir_val v, int prefer);  /* a scratch register with v that may be overwritten */
-void alloc_done(struct xlate *x, ir_val v); /* operand read: if this was its last use its register is free */
+struct opnd alloc_opnd(struct xlate *x, ir_val v);       /* register, constant or memory */
+int alloc_copy(struct xlate *x, ir_val v,
+               int prefer); /* a scratch register with v that may be overwritten */
+void alloc_done(struct xlate *x,
+                ir_val v); /* operand read: if this was its last use its register is free */
 
 /* The result. alloc_begin_op() has chosen x->def_greg and made sure that flags which depend on its old value are
  * safe (ops that may fault do that themselves, flags_greg_save). alloc_def gives the host register: that guest
@@ -194,7 +206,8 @@ int alloc_def(struct xlate *x, int prefer);
 /* The guest register in memory that the result is going to, if it is the operand v: the op may work on memory. -1: no. */
 int alloc_memory_target(struct xlate *x, ir_val v);
 void alloc_def_memory(struct xlate *x, unsigned g);
-void alloc_def_in(struct xlate *x, int reg); /* the result is already in this scratch register of the op */
+void alloc_def_in(struct xlate *x,
+                  int reg); /* the result is already in this scratch register of the op */
 void alloc_def_const(struct xlate *x, uint32_t imm);
 void alloc_def_same(struct xlate *x, ir_val v);
 
@@ -210,9 +223,9 @@ void alloc_label(struct xlate *x);
 /* For cold code: which scratch registers hold values needed later, and where they may be saved. */
 void alloc_snapshot(struct xlate *x, struct cold *c, int except);
 
-void emit_mov(struct xlate *x, int dst, int src);         /* 32 bits; nothing if equal */
+void emit_mov(struct xlate *x, int dst, int src); /* 32 bits; nothing if equal */
 void emit_mov_opnd(struct xlate *x, int dst, struct opnd o);
-void emit_const(struct xlate *x, int dst, uint32_t imm);  /* flags survive */
+void emit_const(struct xlate *x, int dst, uint32_t imm); /* flags survive */
 void emit_alu(struct xlate *x, enum x64_alu op, int dst, struct opnd o);
 
 /* -- flags.c --------------------------------------------------------------------------------------------------------------- */
@@ -232,13 +245,17 @@ void flags_gregs_save(struct xlate *x, uint32_t gregs); /* several at once, to m
 void flags_greg_drop(struct xlate *x, unsigned g, ir_val incoming);
 /* An op has set flags s: host of them are in EFLAGS; r says how to make them again (may be NULL). */
 void flags_set(struct xlate *x, uint8_t s, uint8_t host, bool carry_inv, const struct recipe *r);
-void flags_set_lazy(struct xlate *x, uint8_t s, const struct recipe *r); /* by recipe only: nothing was emitted */
+void flags_set_lazy(struct xlate *x, uint8_t s,
+                    const struct recipe *r);    /* by recipe only: nothing was emitted */
 void flags_set_mem(struct xlate *x, uint8_t s); /* their bytes are right */
-void flags_set_known(struct xlate *x, uint8_t s, uint8_t value); /* constants; nothing need be emitted */
-void flags_learn(struct xlate *x, uint8_t mask, uint8_t value); /* of flags that are elsewhere too */
+void flags_set_known(struct xlate *x, uint8_t s,
+                     uint8_t value); /* constants; nothing need be emitted */
+void flags_learn(struct xlate *x, uint8_t mask,
+                 uint8_t value); /* of flags that are elsewhere too */
 /* What follows for the flags if cond is true. */
 void flags_given(struct flags *f, enum ir_cond cond);
-void flags_reads_done(struct xlate *x); /* the op has what it reads; from here on only what comes later counts */
+void flags_reads_done(
+    struct xlate *x); /* the op has what it reads; from here on only what comes later counts */
 bool flags_precious(const struct xlate *x); /* would flags_clobber() have to save something? */
 /* EFLAGS such that the condition code returned is true when cond is. */
 enum x64_cc flags_cond(struct xlate *x, enum ir_cond cond);
@@ -253,7 +270,8 @@ void flags_before_jump(struct xlate *x, struct label *l, bool cond);
 void flags_at_jump(struct xlate *x, struct label *l, bool cond);
 void flags_at_label(struct xlate *x, struct label *l);
 /* A recipe of the current op; call it after alloc_def. b may be IR_NONE. */
-struct recipe flags_recipe(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b, uint32_t imm);
+struct recipe flags_recipe(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b,
+                           uint32_t imm);
 uint8_t flags_derivable(const struct recipe *r); /* what a recipe can make */
 struct x64_mem flag_mem(unsigned flag);
 
@@ -271,12 +289,15 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind);
 /* Everything that translated code leaves to C must know: pc, ITSTATE. */
 void emit_where(struct xlate *x, uint32_t pc, uint32_t it, bool it_stale);
 void emit_thunk_call(struct xlate *x, const void *thunk);
-void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off); /* dst = at + off, 32 bits */
+void emit_address(struct xlate *x, int dst, struct opnd at,
+                  int32_t off); /* dst = at + off, 32 bits */
 void emit_thunk_jmp(struct xlate *x, const void *thunk);
 /* Check the alignment of addr and probe the flat table. Returns the register, page or spare (which may be NO_REG), that holds
  * host minus guest address of the page. Afterwards EFLAGS are destroyed; c has been told. */
 int emit_probe(struct xlate *x, struct cold *c, int addr, int page, int spare, bool store);
-int alloc_spare(const struct xlate *x); /* a scratch register that is free at the end of an op's choices, or NO_REG */
+int alloc_spare(
+    const struct xlate
+        *x); /* a scratch register that is free at the end of an op's choices, or NO_REG */
 void cold_guess(struct xlate *x, struct cold *c); /* lower_mem.c: the guess was wrong */
 
 /* group.c */
@@ -285,8 +306,9 @@ void group_drop_all(struct xlate *x);
 void group_spill(struct xlate *x, unsigned k); /* out of its scratch register */
 void group_end_op(struct xlate *x);
 ir_val group_root(const struct xlate *x, ir_val v, int32_t *off); /* v = root + *off */
-int group_of(const struct xlate *x, int32_t *delta); /* the group that the current access belongs to, or -1 */
-int group_reg(struct xlate *x, unsigned k);          /* its register, locked */
+int group_of(const struct xlate *x,
+             int32_t *delta); /* the group that the current access belongs to, or -1 */
+int group_reg(struct xlate *x, unsigned k); /* its register, locked */
 /* Is the current access worth being the first of a group? Then which one; it begins with group_start(). */
 int group_plan(struct xlate *x, struct group *plan);
 void group_start(struct xlate *x, unsigned k, const struct group *plan, int reg);

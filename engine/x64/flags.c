@@ -109,7 +109,8 @@ static int8_t operand(const struct xlate *x, ir_val v)
     return RG_NONE;
 }
 
-struct recipe flags_recipe(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b, uint32_t imm)
+struct recipe flags_recipe(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b,
+                           uint32_t imm)
 {
     struct recipe r = {
         .op = (uint8_t)op,
@@ -145,7 +146,8 @@ static struct recipe without(struct recipe r, unsigned g)
 static struct recipe after_write(struct recipe r, unsigned g, ir_val v)
 {
     r = without(r, g);
-    if (v != IR_NONE && r.val == v && r.d == RG_NONE) /* the first place stays: a label may rely on it */
+    if (v != IR_NONE && r.val == v &&
+        r.d == RG_NONE) /* the first place stays: a label may rely on it */
         r.d = (int8_t)g;
     return r;
 }
@@ -239,15 +241,18 @@ static bool needs_tmp(const struct recipe *r, uint8_t want)
     if (!(want & ~FLAG_NZ) && r->d != RG_NONE)
         return false;
     switch (r->op) {
-    case RE_SUB: return !ab || !fits_compare(false, greg_opnd(r->a, r->imm), greg_opnd(r->b, r->imm));
-    case RE_AND: return !ab || !fits_compare(true, greg_opnd(r->a, r->imm), greg_opnd(r->b, r->imm));
+    case RE_SUB:
+        return !ab || !fits_compare(false, greg_opnd(r->a, r->imm), greg_opnd(r->b, r->imm));
+    case RE_AND:
+        return !ab || !fits_compare(true, greg_opnd(r->a, r->imm), greg_opnd(r->b, r->imm));
     case RE_BIT: return host_of((unsigned)r->a) < 0;
     default: return true;
     }
 }
 
 /* Set EFLAGS by r so that they hold as much of want as one instruction sequence can. Returns what they hold. */
-static uint8_t make(struct x64_asm *a, const struct recipe *r, uint8_t want, int tmp, bool *carry_inv)
+static uint8_t make(struct x64_asm *a, const struct recipe *r, uint8_t want, int tmp,
+                    bool *carry_inv)
 {
     struct opnd oa = r->a != RG_NONE ? greg_opnd(r->a, r->imm) : (struct opnd){0};
     struct opnd ob = r->b != RG_NONE ? greg_opnd(r->b, r->imm) : (struct opnd){0};
@@ -255,7 +260,8 @@ static uint8_t make(struct x64_asm *a, const struct recipe *r, uint8_t want, int
     struct opnd t = {.kind = OPND_REG, .reg = tmp};
 
     *carry_inv = false;
-    bool direct = ab && ((r->op == RE_SUB && fits_compare(false, oa, ob)) || (r->op == RE_AND && fits_compare(true, oa, ob)));
+    bool direct = ab && ((r->op == RE_SUB && fits_compare(false, oa, ob)) ||
+                         (r->op == RE_AND && fits_compare(true, oa, ob)));
     if (!(want & ~FLAG_NZ) && r->d != RG_NONE && !direct) {
         struct opnd d = greg_opnd(r->d, 0);
 
@@ -322,7 +328,11 @@ static uint8_t make(struct x64_asm *a, const struct recipe *r, uint8_t want, int
     case RE_SHR:
     case RE_SAR:
         mov_opnd(a, tmp, oa);
-        asm_shift_ri(a, r->op == RE_SHL ? SH_SHL : r->op == RE_SHR ? SH_SHR : SH_SAR, 4, tmp, r->imm);
+        asm_shift_ri(a,
+                     r->op == RE_SHL   ? SH_SHL
+                     : r->op == RE_SHR ? SH_SHR
+                                       : SH_SAR,
+                     4, tmp, r->imm);
         return FLAG_NZC;
     case RE_BIT:
         if (oa.kind == OPND_REG)
@@ -419,7 +429,8 @@ void flags_save(struct xlate *x, uint8_t mask)
         make_host(x, r, left & r->mask);
         store_host(&x->a, &x->flags, x->flags.host & left);
     }
-    DCHECK(!(mask & ~x->flags.mem & live_after(x->in)), "flags %x lost at pc %#x", mask & ~x->flags.mem, x->pc);
+    DCHECK(!(mask & ~x->flags.mem & live_after(x->in)), "flags %x lost at pc %#x",
+           mask & ~x->flags.mem, x->pc);
 }
 
 void flags_before_fault(struct xlate *x)
@@ -457,7 +468,8 @@ void flags_greg_save(struct xlate *x, unsigned g, ir_val incoming, bool to_memor
     for (unsigned k = 0; k < ARRAY_SIZE(x->flags.recipe); k++) {
         const struct recipe *r = &x->flags.recipe[k];
         struct recipe then = after_write(*r, g, incoming);
-        uint8_t gone = r->mask & ~flags_derivable(&then) & x->need & ~x->flags.mem & ~x->flags.known;
+        uint8_t gone =
+            r->mask & ~flags_derivable(&then) & x->need & ~x->flags.mem & ~x->flags.known;
 
         if (gone) {
             lost |= gone;
@@ -537,7 +549,8 @@ void flags_set(struct xlate *x, uint8_t s, uint8_t host, bool carry_inv, const s
             break;
         }
     }
-    DCHECK(!(s & live_after(x->in) & ~covered), "flags %x of %s are nowhere", s, ir_op_info[x->in->op].name);
+    DCHECK(!(s & live_after(x->in) & ~covered), "flags %x of %s are nowhere", s,
+           ir_op_info[x->in->op].name);
     (void)covered;
 }
 
@@ -583,10 +596,10 @@ void flags_given(struct flags *f, enum ir_cond cond)
     static const struct {
         uint8_t mask, value;
     } by[14] = {
-        [COND_EQ] = {FLAG_Z, FLAG_Z}, [COND_NE] = {FLAG_Z, 0},
-        [COND_CS] = {FLAG_C, FLAG_C}, [COND_CC] = {FLAG_C, 0},
-        [COND_MI] = {FLAG_N, FLAG_N}, [COND_PL] = {FLAG_N, 0},
-        [COND_VS] = {FLAG_V, FLAG_V}, [COND_VC] = {FLAG_V, 0},
+        [COND_EQ] = {FLAG_Z, FLAG_Z},          [COND_NE] = {FLAG_Z, 0},
+        [COND_CS] = {FLAG_C, FLAG_C},          [COND_CC] = {FLAG_C, 0},
+        [COND_MI] = {FLAG_N, FLAG_N},          [COND_PL] = {FLAG_N, 0},
+        [COND_VS] = {FLAG_V, FLAG_V},          [COND_VC] = {FLAG_V, 0},
         [COND_HI] = {FLAG_C | FLAG_Z, FLAG_C}, [COND_GT] = {FLAG_Z, 0},
     };
     uint8_t mask = by[cond].mask, value = by[cond].value;
@@ -612,9 +625,10 @@ void flags_given(struct flags *f, enum ir_cond cond)
 static enum x64_cc cc_in_host(struct xlate *x, enum ir_cond cond)
 {
     static const uint8_t cc[14] = {
-        [COND_EQ] = CC_E, [COND_NE] = CC_NE, [COND_CS] = CC_AE, [COND_CC] = CC_B, [COND_MI] = CC_S,
-        [COND_PL] = CC_NS, [COND_VS] = CC_O, [COND_VC] = CC_NO, [COND_HI] = CC_A, [COND_LS] = CC_BE,
-        [COND_GE] = CC_GE, [COND_LT] = CC_L, [COND_GT] = CC_G, [COND_LE] = CC_LE,
+        [COND_EQ] = CC_E, [COND_NE] = CC_NE, [COND_CS] = CC_AE, [COND_CC] = CC_B,
+        [COND_MI] = CC_S, [COND_PL] = CC_NS, [COND_VS] = CC_O,  [COND_VC] = CC_NO,
+        [COND_HI] = CC_A, [COND_LS] = CC_BE, [COND_GE] = CC_GE, [COND_LT] = CC_L,
+        [COND_GT] = CC_G, [COND_LE] = CC_LE,
     };
 
     if (!x->flags.carry_inv) {
@@ -632,7 +646,8 @@ static enum x64_cc cc_in_host(struct xlate *x, enum ir_cond cond)
 
 static enum x64_cc cc_from_memory(struct xlate *x, enum ir_cond cond)
 {
-    static const uint8_t single[8] = {FLAG_Z, FLAG_Z, FLAG_C, FLAG_C, FLAG_N, FLAG_N, FLAG_V, FLAG_V};
+    static const uint8_t single[8] = {FLAG_Z, FLAG_Z, FLAG_C, FLAG_C,
+                                      FLAG_N, FLAG_N, FLAG_V, FLAG_V};
     struct x64_asm *a = &x->a;
     uint32_t before = a->off;
 
@@ -724,7 +739,8 @@ void flags_carry(struct xlate *x, bool inverted)
 /* -- Joins ---------------------------------------------------------------------------------------------------------------- */
 
 /* What the ops between the current one and the label write. */
-static void written_until(const struct xlate *x, const struct label *l, uint32_t *gregs, uint8_t *flags)
+static void written_until(const struct xlate *x, const struct label *l, uint32_t *gregs,
+                          uint8_t *flags)
 {
     *gregs = 0;
     *flags = 0;
@@ -849,5 +865,6 @@ void flags_at_label(struct xlate *x, struct label *l)
         }
     }
     x->flags = f;
-    DCHECK(!(needed_at(x, l) & ~f.mem & ~flags_recoverable(x)), "flags lost at a label of pc %#x", x->pc);
+    DCHECK(!(needed_at(x, l) & ~f.mem & ~flags_recoverable(x)), "flags lost at a label of pc %#x",
+           x->pc);
 }

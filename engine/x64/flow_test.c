@@ -93,8 +93,13 @@ static void test_two_pages(void **state)
     (void)state;
 
     simple(&a, 0, 0x8ffe, 0x9010, 0);
-    struct x64_request req = {.ir = &a.ir, .tb = a.tb, .pc = 0x8ffe, .flags = TBF_THUMB, .page_ppn = {0x8, 0x77},
-                              .atomics = &test_atomics, .span = a.span};
+    struct x64_request req = {.ir = &a.ir,
+                              .tb = a.tb,
+                              .pc = 0x8ffe,
+                              .flags = TBF_THUMB,
+                              .page_ppn = {0x8, 0x77},
+                              .atomics = &test_atomics,
+                              .span = a.span};
     assert_true(x64_translate(&req, &a.code));
     v->flat.exec[MMU_USER][8] = 0x8 << 1 | 1;
     v->flat.exec[MMU_USER][9] = 0x78 << 1 | 1;
@@ -217,7 +222,8 @@ static const void *find_it(struct vcpu *vc, uint32_t pc_t)
     return found && found->pc == pc_t ? test_entry(found, found->code.entry_poll) : NULL;
 }
 
-static void indirect(struct test_block *t, unsigned place, uint32_t pc, unsigned reg, unsigned kind, uint32_t ret, uint32_t flags)
+static void indirect(struct test_block *t, unsigned place, uint32_t pc, unsigned reg, unsigned kind,
+                     uint32_t ret, uint32_t flags)
 {
     ir_begin(&t->ir);
     ir_insn(&t->ir, pc, 0);
@@ -399,10 +405,14 @@ static void test_indirect_call(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_entries, clean),         cmocka_unit_test_setup(test_two_pages, clean),
-        cmocka_unit_test_setup(test_it_state, clean),        cmocka_unit_test_setup(test_link_and_unlink, clean),
-        cmocka_unit_test_setup(test_patch_under_load, clean), cmocka_unit_test_setup(test_jump_cache, clean),
-        cmocka_unit_test_setup(test_call_return, clean),     cmocka_unit_test_setup(test_deep_recursion, clean),
+        cmocka_unit_test_setup(test_entries, clean),
+        cmocka_unit_test_setup(test_two_pages, clean),
+        cmocka_unit_test_setup(test_it_state, clean),
+        cmocka_unit_test_setup(test_link_and_unlink, clean),
+        cmocka_unit_test_setup(test_patch_under_load, clean),
+        cmocka_unit_test_setup(test_jump_cache, clean),
+        cmocka_unit_test_setup(test_call_return, clean),
+        cmocka_unit_test_setup(test_deep_recursion, clean),
         cmocka_unit_test_setup(test_indirect_call, clean),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -11,7 +11,8 @@
 
 static void emit_page_check(struct xlate *x, uint32_t page, uint64_t ppn, struct x64_label *leave)
 {
-    size_t off = offsetof(struct vcpu, flat.exec) + (x->mode * (size_t)VPAGES + page) * sizeof(uint32_t);
+    size_t off =
+        offsetof(struct vcpu, flat.exec) + (x->mode * (size_t)VPAGES + page) * sizeof(uint32_t);
 
     asm_alu_mi(&x->a, ALU_CMP, 4, vmem(off), (uint32_t)(ppn << 1 | 1));
     asm_jcc(&x->a, CC_NE, leave);
@@ -70,7 +71,10 @@ static unsigned survey(struct xlate *x)
         case IR_EXIT:
         case IR_EXIT_IF:
         case IR_EXIT_IFZ:
-        case IR_EXIT_IFNZ: x->exit_extra++; ncold += 3; break;
+        case IR_EXIT_IFNZ:
+            x->exit_extra++;
+            ncold += 3;
+            break;
         case IR_EXIT_IND: ncold += 3; break;
         default: ncold += ir_op_info[in->op].f; break;
         }

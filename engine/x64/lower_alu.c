@@ -32,7 +32,8 @@ static void emit_binary(struct xlate *x, enum x64_alu op, int dst, struct opnd a
 }
 
 /* The result goes to a guest register in memory that is one operand: one instruction that reads and writes it. */
-static bool lower_in_memory(struct xlate *x, enum x64_alu op, enum recipe_op re, uint8_t host, bool carry_inv)
+static bool lower_in_memory(struct xlate *x, enum x64_alu op, enum recipe_op re, uint8_t host,
+                            bool carry_inv)
 {
     const struct ir_ins *in = x->in;
     ir_val other = in->b;
@@ -130,11 +131,13 @@ static bool postpone_address(struct xlate *x)
     if (in->op != IR_ADD || in->s || in->uses != 1 || !alloc_const(x, in->b, &k))
         return false;
     const struct ir_ins *user = &x->ir->ins[in->last_use];
-    if ((user->op != IR_LD && user->op != IR_LD64 && user->op != IR_ST && user->op != IR_ST64) || user->a != x->i)
+    if ((user->op != IR_LD && user->op != IR_LD64 && user->op != IR_ST && user->op != IR_ST64) ||
+        user->a != x->i)
         return false;
     ir_val base = alloc_rep(x, in->a);
     struct value *val = &x->val[x->i];
-    if (x->val[base].kind != VAL_GREG && x->val[base].kind != VAL_REG && x->val[base].kind != VAL_SPILL)
+    if (x->val[base].kind != VAL_GREG && x->val[base].kind != VAL_REG &&
+        x->val[base].kind != VAL_SPILL)
         return false;
     val->kind = VAL_LEA;
     val->base = base;
@@ -230,7 +233,9 @@ static void lower_carry(struct xlate *x)
 
 static void lower_logic(struct xlate *x)
 {
-    static const uint8_t alu[] = {[IR_AND - IR_AND] = ALU_AND, [IR_OR - IR_AND] = ALU_OR, [IR_XOR - IR_AND] = ALU_XOR,
+    static const uint8_t alu[] = {[IR_AND - IR_AND] = ALU_AND,
+                                  [IR_OR - IR_AND] = ALU_OR,
+                                  [IR_XOR - IR_AND] = ALU_XOR,
                                   [IR_BIC - IR_AND] = ALU_AND};
     const struct ir_ins *in = x->in;
     enum recipe_op re = in->op == IR_AND ? RE_AND : in->op == IR_XOR ? RE_XOR : RE_BIT;
@@ -243,7 +248,8 @@ static void lower_logic(struct xlate *x)
             return;
         }
     }
-    if (in->op != IR_BIC && lower_in_memory(x, (enum x64_alu)alu[in->op - IR_AND], re, FLAG_NZ, false))
+    if (in->op != IR_BIC &&
+        lower_in_memory(x, (enum x64_alu)alu[in->op - IR_AND], re, FLAG_NZ, false))
         return;
     struct opnd b = alloc_opnd(x, in->b), a = alloc_opnd(x, in->a);
     bool andn = false;

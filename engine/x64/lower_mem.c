@@ -131,7 +131,8 @@ static void note_address(struct xlate *x, struct cold *c)
 }
 
 /* The first of a group: all that the group may touch lies in one page, whose host address stays in a register. */
-static void emit_group_probe(struct xlate *x, struct cold *c, int addr, int host, int spare, const struct group *g)
+static void emit_group_probe(struct xlate *x, struct cold *c, int addr, int host, int spare,
+                             const struct group *g)
 {
     struct x64_asm *a = &x->a;
 
@@ -193,7 +194,8 @@ static void lower_access(struct xlate *x)
             alloc_unlock(x, page);
         dst = alloc_def(x, page);
         if (!follows)
-            x->locked |= (BIT(page) | (is_scratch(addr) ? BIT(addr) : 0)); /* in use until the access */
+            x->locked |=
+                (BIT(page) | (is_scratch(addr) ? BIT(addr) : 0)); /* in use until the access */
     }
 
     c->size = (uint8_t)size;
@@ -244,7 +246,8 @@ static void lower_ldm(struct xlate *x)
      * leaves the guest registers alone. */
     int addr;
     ir_val base = alloc_rep(x, in->a);
-    bool base_lost = x->val[base].kind == VAL_GREG && (mask & BIT(x->val[base].at)) && !alloc_needed(x, base);
+    bool base_lost =
+        x->val[base].kind == VAL_GREG && (mask & BIT(x->val[base].at)) && !alloc_needed(x, base);
     addr = base_lost ? alloc_copy(x, base, RCX) : NO_REG;
     for (unsigned g = 0; g < 15; g++)
         if (mask & BIT(g)) {
@@ -402,7 +405,8 @@ static void cold_member(struct xlate *x, struct cold *c)
     _Static_assert(GROUPS == 2, "below");
 
     for (int r = RAX; r <= RDX && addr < 0; r++)
-        if (r != c->group_reg[0] && r != c->group_reg[1] && !(c->preserve & BIT(r)) && !(c->has_data && c->data.kind == OPND_REG && c->data.reg == r) &&
+        if (r != c->group_reg[0] && r != c->group_reg[1] && !(c->preserve & BIT(r)) &&
+            !(c->has_data && c->data.kind == OPND_REG && c->data.reg == r) &&
             !(c->at.kind == OPND_REG && c->at.reg == r))
             addr = r;
     if (c->at.kind == OPND_REG && !c->off)

@@ -180,7 +180,8 @@ static const void *build_call_miss(struct x64_asm *a, uintptr_t fn)
 static const void *build_return_miss(struct x64_asm *a, unsigned mode, const void *jc_miss)
 {
     const void *at = begin(a);
-    struct x64_mem e = vmem(offsetof(struct vcpu, jc) + mode * sizeof(struct jc_entry) * JC_ENTRIES);
+    struct x64_mem e =
+        vmem(offsetof(struct vcpu, jc) + mode * sizeof(struct jc_entry) * JC_ENTRIES);
 
     e = mem_bi(e.base, RCX, 8, e.disp);
     asm_load(a, 8, RSP, VFIELD(host_rsp));

@@ -24,16 +24,17 @@ struct x64_calls {
 
 struct x64_stubs {
     struct tb_exit *(*enter)(struct vcpu *v, const void *host);
-    const void *leave;      /* jmp: rax = exit or NULL. r15 and flags are in v. */
-    const void *load, *load64; /* ecx: address, eax: MEM_*; result in rax */
+    const void *leave;           /* jmp: rax = exit or NULL. r15 and flags are in v. */
+    const void *load, *load64;   /* ecx: address, eax: MEM_*; result in rax */
     const void *store, *store64; /* ecx, rdx: value, eax */
-    const void *ldm, *stm;  /* ecx, eax: words */
-    const void *excl_load;  /* rax: C function, ecx: address, edx: MEM_*; result in rax */
-    const void *excl_store; /* rax: C function, ecx: address, rdx: value; MEM_* in v->mbuf[0]; result in rax */
-    const void *clear;      /* rax: C function of v only */
-    const void *jc_miss[MMU_MODES]; /* jmp: eax = target */
+    const void *ldm, *stm;       /* ecx, eax: words */
+    const void *excl_load;       /* rax: C function, ecx: address, edx: MEM_*; result in rax */
+    const void *
+        excl_store; /* rax: C function, ecx: address, rdx: value; MEM_* in v->mbuf[0]; result in rax */
+    const void *clear;                  /* rax: C function of v only */
+    const void *jc_miss[MMU_MODES];     /* jmp: eax = target */
     const void *return_miss[MMU_MODES]; /* jmp: eax = target; drops the shadow stack */
-    const void *call_miss;  /* call: eax = target. rax = host code or NULL (r15 is set) */
+    const void *call_miss;            /* call: eax = target. rax = host code or NULL (r15 is set) */
     const void *helper[HELPER_COUNT]; /* eax, edx, ecx: arguments; result in rax */
 };
 extern struct x64_stubs x64_stubs; /* const after LAUNCH */

@@ -31,7 +31,8 @@ struct code_span {
 
 struct x64_exit_info { /* a static exit as emitted; offsets from the span's begin */
     uint32_t target;   /* pc | T */
-    uint32_t jump_off; /* of the rel32 of the jmp/jcc (not crossing 8 bytes), UINT32_MAX: not chainable */
+    uint32_t
+        jump_off; /* of the rel32 of the jmp/jcc (not crossing 8 bytes), UINT32_MAX: not chainable */
     uint32_t stub_off; /* where the rel32 points while unlinked */
     bool cross_page;   /* must be linked to the target's entry_xpage, */
     bool backward;     /* ... to its entry_poll; else to entry_main */
@@ -39,17 +40,19 @@ struct x64_exit_info { /* a static exit as emitted; offsets from the span's begi
 
 struct x64_code {
     size_t bytes;
-    uint32_t entry_xpage, entry_poll, entry_main; /* offsets: checks mapping of the page(s); then polls; then the body */
+    uint32_t entry_xpage, entry_poll,
+        entry_main; /* offsets: checks mapping of the page(s); then polls; then the body */
     unsigned nexits;
     struct x64_exit_info exits[TB_MAX_EXITS];
 };
 
 struct x64_request {
     const struct ir_block *ir;
-    struct tb *tb;       /* whose address exits carry: stubs return &tb->exits[i] */
-    uint32_t pc, flags;  /* key */
-    uint64_t page_ppn[2]; /* physical page number of the first and, if crossing, second page (else UINT64_MAX) */
-    bool no_chain;       /* exits always return to the loop */
+    struct tb *tb;      /* whose address exits carry: stubs return &tb->exits[i] */
+    uint32_t pc, flags; /* key */
+    uint64_t page_ppn
+        [2]; /* physical page number of the first and, if crossing, second page (else UINT64_MAX) */
+    bool no_chain; /* exits always return to the loop */
     const struct atomics_ops *atomics;
     struct code_span span;
 };
@@ -60,7 +63,8 @@ bool x64_translate(const struct x64_request *req, struct x64_code *out);
 /* Out-of-line stubs shared by all blocks (enter/leave, slow paths, helpers, jump cache miss), once at LAUNCH into
  * their own small code memory. */
 bool x64_init(struct error *e);
-void x64_dump(const uint8_t *code, size_t bytes, uint64_t addr, void (*line)(void *ctx, const char *text), void *ctx);
+void x64_dump(const uint8_t *code, size_t bytes, uint64_t addr,
+              void (*line)(void *ctx, const char *text), void *ctx);
 
 /* -- Running -------------------------------------------------------------------------------------------------------- */
 

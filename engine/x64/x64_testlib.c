@@ -37,7 +37,8 @@ static uint64_t stand_in(struct vcpu *v, unsigned id, uint32_t a, uint32_t b, ui
     const struct ir_helper_info *h = &ir_helper_info[id];
     uint64_t x = mix(mix(mix(id, a), b), c);
 
-    test_world.events[test_world.nevents++ % ARRAY_SIZE(test_world.events)] = (struct test_event){id, a, b, c};
+    test_world.events[test_world.nevents++ % ARRAY_SIZE(test_world.events)] =
+        (struct test_event){id, a, b, c};
     if (h->reads_regs)
         for (unsigned r = 0; r < 15; r++)
             x = mix(x, v->r[r]);
@@ -55,12 +56,12 @@ static uint64_t stand_in(struct vcpu *v, unsigned id, uint32_t a, uint32_t b, ui
 }
 
 /* Their types are the guest's business (engine/arm/helpers.h): here all take three words, and the row says how many count. */
-#define HELPER(id, function, args, result, attrs)                                                  \
-    uint64_t function(struct vcpu *v, uint32_t a, uint32_t b, uint32_t c);                         \
-    uint64_t function(struct vcpu *v, uint32_t a, uint32_t b, uint32_t c)                          \
-    {                                                                                              \
-        return stand_in(v, HELPER_##id, (args) > 0 ? a : 0, (args) > 1 ? b : 0, (args) > 2 ? c : 0); \
-    }
+#define HELPER(id, function, args, result, attrs)                                              \
+ uint64_t function(struct vcpu *v, uint32_t a, uint32_t b, uint32_t c);                        \
+ uint64_t function(struct vcpu *v, uint32_t a, uint32_t b, uint32_t c)                         \
+ {                                                                                             \
+  return stand_in(v, HELPER_##id, (args) > 0 ? a : 0, (args) > 1 ? b : 0, (args) > 2 ? c : 0); \
+ }
 #include "engine/ir/helpers.def"
 #undef HELPER
 
@@ -144,8 +145,7 @@ static uint32_t twin_strex(struct vcpu *v, gva va, uint64_t val, uint32_t mem)
     bool ok;
 
     memcpy(&now, host, bytes);
-    ok = v->excl_state && v->excl_addr == va &&
-         !memcmp(&now, &v->excl_val, bytes);
+    ok = v->excl_state && v->excl_addr == va && !memcmp(&now, &v->excl_val, bytes);
     v->excl_state = 0;
     if (ok)
         memcpy(host, &val, bytes);
@@ -185,11 +185,14 @@ static void emit_strex(struct x64_asm *a, const struct excl_site *s)
 {
     struct x64_label fail = X64_LABEL_INIT;
 
-    CHECK(s->status != s->lo && s->status != s->va && s->status != s->host && s->va != s->host && s->lo != s->host,
+    CHECK(s->status != s->lo && s->status != s->va && s->status != s->host && s->va != s->host &&
+              s->lo != s->host,
           "registers of a strex site");
-    CHECK(s->va != RAX && s->lo != RAX && s->host != RAX && s->status != RAX && s->tmp != RAX, "rax of a strex site");
+    CHECK(s->va != RAX && s->lo != RAX && s->host != RAX && s->status != RAX && s->tmp != RAX,
+          "rax of a strex site");
     if (s->tmp >= 0) {
-        CHECK(s->tmp != s->lo && s->tmp != s->va && s->tmp != s->host && s->tmp != s->status, "tmp of a strex site");
+        CHECK(s->tmp != s->lo && s->tmp != s->va && s->tmp != s->host && s->tmp != s->status,
+              "tmp of a strex site");
         asm_mov_ri(a, s->tmp, 0xdead);
     }
     asm_mov_ri(a, s->status, 1);
@@ -284,9 +287,10 @@ struct vcpu *test_vcpu(void)
 
 uint32_t test_number(struct rng *r)
 {
-    static const uint32_t some[] = {0,      1,          2,          31,         32,         33,        0x7f,
-                                    0x80,   0xff,       0x100,      0x7fff,     0x8000,     0xffff,    0x10000,
-                                    0x7ffffffe, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff};
+    static const uint32_t some[] = {0,          1,          2,          31,         32,
+                                    33,         0x7f,       0x80,       0xff,       0x100,
+                                    0x7fff,     0x8000,     0xffff,     0x10000,    0x7ffffffe,
+                                    0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff};
 
     switch (rng_below(r, 4)) {
     case 0: return some[rng_below(r, ARRAY_SIZE(some))];
@@ -342,7 +346,8 @@ void test_end(struct vcpu *v, struct test_outcome *o)
     o->world = test_world;
 }
 
-void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test_start *s, struct test_outcome *o)
+void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test_start *s,
+                     struct test_outcome *o)
 {
     memset(o, 0, sizeof *o);
     o->exit = -1;
@@ -358,8 +363,8 @@ void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test
     test_end(v, o);
 }
 
-void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain, const struct atomics_ops *atomics_ops,
-                    struct x64_code *code)
+void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain,
+                    const struct atomics_ops *atomics_ops, struct x64_code *code)
 {
     struct x64_request req = {
         .ir = b,
@@ -374,7 +379,8 @@ void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain, con
 
     memset(code, 0, sizeof *code);
     req.span.bytes = x64_code_bound(b->n);
-    CHECK(x64_translate(&req, code), "%u IR instructions do not fit in %zu bytes", b->n, req.span.bytes);
+    CHECK(x64_translate(&req, code), "%u IR instructions do not fit in %zu bytes", b->n,
+          req.span.bytes);
     for (unsigned k = 0; k < code->nexits; k++)
         CHECK(code->exits[k].jump_off == UINT32_MAX ||
                   (((uintptr_t)test_span.rx + code->exits[k].jump_off) & 7) <= 4,
@@ -387,7 +393,8 @@ void test_place(struct test_block *t, unsigned place, uint32_t pc, uint32_t flag
     struct vcpu *v = test_vcpu();
 
     t->pc = pc;
-    t->span = (struct code_span){test_span.rw + place * PLACE_BYTES, test_span.rx + place * PLACE_BYTES, PLACE_BYTES};
+    t->span = (struct code_span){test_span.rw + place * PLACE_BYTES,
+                                 test_span.rx + place * PLACE_BYTES, PLACE_BYTES};
     if (!t->tb) {
         t->tb = calloc(1, sizeof(struct tb) + TEST_EXITS * sizeof(struct tb_exit));
         t->tb->exits_max = TEST_EXITS;
@@ -419,10 +426,12 @@ void test_link(struct test_block *t, unsigned exit, const uint8_t *target)
     const struct x64_exit_info *e = &t->code.exits[exit];
 
     CHECK(exit < t->code.nexits && e->jump_off != UINT32_MAX, "exit %u", exit);
-    x64_patch_jump(t->span.rw + e->jump_off, t->span.rx + e->jump_off, target ? target : t->span.rx + e->stub_off);
+    x64_patch_jump(t->span.rw + e->jump_off, t->span.rx + e->jump_off,
+                   target ? target : t->span.rx + e->stub_off);
 }
 
-void test_run_code(struct vcpu *v, const struct x64_code *code, const struct test_start *s, struct test_outcome *o)
+void test_run_code(struct vcpu *v, const struct x64_code *code, const struct test_start *s,
+                   struct test_outcome *o)
 {
     memset(o, 0, sizeof *o);
     o->exit = -1;
