@@ -265,15 +265,26 @@ bool flags_in_host(const struct xlate *x, uint8_t mask);
 uint8_t flags_recoverable(const struct xlate *x); /* by recipes */
 /* In cold code: store the bytes of mask, as far as they are not right yet. tmp may be overwritten. */
 void flags_save_cold(struct xlate *x, const struct flags *f, uint8_t mask, int tmp);
-/* Joins. Before the condition of a jump is made; when EFLAGS are as they will be at the jump; at the label. */
+uint8_t flags_live_after(const struct ir_ins *in); /* on the normal path or at a fault */
+/* Joins (joins.c). Before the condition of a jump is made; when EFLAGS are as they will be at the jump; at the label. */
 void flags_before_jump(struct xlate *x, struct label *l, bool cond);
 void flags_at_jump(struct xlate *x, struct label *l, bool cond);
 void flags_at_label(struct xlate *x, struct label *l);
-/* A recipe of the current op; call it after alloc_def. b may be IR_NONE. */
-struct recipe flags_recipe(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b,
-                           uint32_t imm);
-uint8_t flags_derivable(const struct recipe *r); /* what a recipe can make */
 struct x64_mem flag_mem(unsigned flag);
+
+/* -- recipe.c ------------------------------------------------------------------------------------ */
+
+/* For the flags of the current op, after alloc_def; b may be IR_NONE. */
+struct recipe recipe_of_op(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b,
+                           uint32_t imm);
+uint8_t recipe_makes(const struct recipe *r);                            /* which flags */
+struct recipe recipe_without(struct recipe r, unsigned g);               /* guest register g lost */
+struct recipe recipe_after_write(struct recipe r, unsigned g, ir_val v); /* g has become value v */
+/* Does making `want` take a scratch register? */
+bool recipe_needs_tmp(const struct recipe *r, uint8_t want);
+/* Set EFLAGS so that they hold as much of want as one instruction sequence can. Returns what they hold. */
+uint8_t recipe_emit(struct x64_asm *a, const struct recipe *r, uint8_t want, int tmp,
+                    bool *carry_inv);
 
 /* -- lower_*.c ----------------------------------------------------------------------------------------------------------------- */
 

@@ -10,8 +10,7 @@
  * F1  Every flag in live | live_exc is in at least one place.
  * F2  Each flag has at most one recipe, the latest.
  * F3  At an op that may fault each flag is in memory or has a recipe: its cold path starts with EFLAGS destroyed.
- * F4  Where two paths join, the state is what both have; a jump to a label leaves in memory what is needed there
- *     unless a recipe is sure to reach the label by both ways.
+ * F4  Where two paths join: joins.c.
  */
 #include "engine/x64/emit.h"
 
@@ -25,7 +24,7 @@ struct x64_mem flag_mem(unsigned flag)
     }
 }
 
-static uint8_t live_after(const struct ir_ins *in)
+uint8_t flags_live_after(const struct ir_ins *in)
 {
     return in->live | in->live_exc;
 }
@@ -40,13 +39,13 @@ void flags_op(struct xlate *x)
 {
     uint8_t reads = ir_flags_read(x->in);
 
-    x->need = (live_after(x->in) & ~x->in->s) | reads;
-    x->flags.host &= ir_op_info[x->in->op].f ? FLAG_ALL : live_after(x->in) | reads;
+    x->need = (flags_live_after(x->in) & ~x->in->s) | reads;
+    x->flags.host &= ir_op_info[x->in->op].f ? FLAG_ALL : flags_live_after(x->in) | reads;
 }
 
 void flags_reads_done(struct xlate *x)
 {
-    x->need = live_after(x->in) & ~x->in->s;
+    x->need = flags_live_after(x->in) & ~x->in->s;
 }
 
 bool flags_precious(const struct xlate *x)
@@ -66,283 +65,6 @@ uint8_t flags_recoverable(const struct xlate *x)
     for (unsigned k = 0; k < ARRAY_SIZE(x->flags.recipe); k++)
         mask |= x->flags.recipe[k].mask;
     return mask;
-}
-
-/* -- Recipes ----------------------------------------------------------------------------------------------------- */
-
-uint8_t flags_derivable(const struct recipe *r)
-{
-    bool a = r->a != RG_NONE, b = r->b != RG_NONE, d = r->d != RG_NONE;
-    uint8_t nz = d ? FLAG_NZ : 0;
-
-    switch (r->op) {
-    case RE_ADD:
-    case RE_SUB:
-        if (a && b)
-            return FLAG_ALL;
-        if (d && (b || (a && r->a != RG_IMM)))
-            return FLAG_ALL; /* the missing operand follows from the result */
-        return nz;
-    case RE_AND:
-    case RE_XOR: return a && b ? FLAG_NZ : nz;
-    case RE_SHL:
-    case RE_SHR:
-    case RE_SAR: return a ? FLAG_NZC : nz;
-    case RE_BIT: return (a ? FLAG_C : 0) | nz;
-    default: return 0;
-    }
-}
-
-static int8_t operand(const struct xlate *x, ir_val v)
-{
-    if (v == IR_NONE)
-        return RG_NONE;
-    v = alloc_rep(x, v);
-    const struct value *val = &x->val[v];
-    if (val->kind == VAL_CONST)
-        return RG_IMM;
-    if (val->kind == VAL_GREG && x->greg_val[val->at] == v)
-        return val->at;
-    for (int8_t g = 0; g < 15; g++)
-        if (x->greg_val[g] == v)
-            return g;
-    return RG_NONE;
-}
-
-struct recipe flags_recipe(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b,
-                           uint32_t imm)
-{
-    struct recipe r = {
-        .op = (uint8_t)op,
-        .a = operand(x, a),
-        .b = operand(x, b),
-        .d = ir_op_info[x->in->op].type == 'w' ? operand(x, (ir_val)x->i) : RG_NONE,
-        .val = (ir_val)x->i,
-        .imm = imm,
-    };
-    if (r.a == RG_IMM && r.b == RG_IMM)
-        r.a = r.b = RG_NONE; /* only one constant fits; it does not happen often */
-    else if (r.a == RG_IMM)
-        alloc_const(x, alloc_rep(x, a), &r.imm);
-    else if (r.b == RG_IMM)
-        alloc_const(x, alloc_rep(x, b), &r.imm);
-    if (r.a == RG_IMM && op >= RE_SHL)
-        r.a = RG_NONE;
-    return r;
-}
-
-static struct recipe without(struct recipe r, unsigned g)
-{
-    if (r.a == (int)g)
-        r.a = RG_NONE;
-    if (r.b == (int)g)
-        r.b = RG_NONE;
-    if (r.d == (int)g)
-        r.d = RG_NONE;
-    return r;
-}
-
-/* The same after guest register g has become value v. */
-static struct recipe after_write(struct recipe r, unsigned g, ir_val v)
-{
-    r = without(r, g);
-    if (v != IR_NONE && r.val == v &&
-        r.d == RG_NONE) /* the first place stays: a label may rely on it */
-        r.d = (int8_t)g;
-    return r;
-}
-
-static struct opnd greg_opnd(int g, uint32_t imm)
-{
-    if (g == RG_IMM)
-        return (struct opnd){.kind = OPND_IMM, .imm = imm};
-    if (host_of((unsigned)g) >= 0)
-        return (struct opnd){.kind = OPND_REG, .reg = host_of((unsigned)g)};
-    return (struct opnd){.kind = OPND_MEM, .mem = greg_mem((unsigned)g)};
-}
-
-/* cmp or test of two operands; tmp: NO_REG if none is at hand. False: one is needed. */
-static bool emit_compare(struct x64_asm *a, bool test, struct opnd l, struct opnd r)
-{
-    if (test && (l.kind == OPND_IMM || (r.kind == OPND_MEM && l.kind == OPND_REG))) {
-        struct opnd t = l;
-        l = r;
-        r = t;
-    }
-    if (l.kind == OPND_REG) {
-        if (test) {
-            if (r.kind == OPND_REG)
-                asm_test_rr(a, 4, l.reg, r.reg);
-            else if (r.kind == OPND_IMM)
-                asm_test_ri(a, l.reg, r.imm);
-            else
-                return false;
-        } else if (r.kind == OPND_REG) {
-            asm_alu_rr(a, ALU_CMP, 4, l.reg, r.reg);
-        } else if (r.kind == OPND_MEM) {
-            asm_alu_rm(a, ALU_CMP, 4, l.reg, r.mem);
-        } else if (r.imm == 0) {
-            asm_test_rr(a, 4, l.reg, l.reg); /* the same four flags: no borrow, no overflow */
-        } else {
-            asm_alu_ri(a, ALU_CMP, 4, l.reg, r.imm);
-        }
-        return true;
-    }
-    if (l.kind == OPND_IMM || r.kind == OPND_MEM)
-        return false;
-    if (r.kind == OPND_IMM) {
-        if (test)
-            asm_test_mi(a, 4, l.mem, r.imm);
-        else
-            asm_alu_mi(a, ALU_CMP, 4, l.mem, r.imm);
-    } else if (test) {
-        /* test reg, mem has the operands of test mem, reg */
-        return false;
-    } else {
-        asm_alu_mr(a, ALU_CMP, 4, l.mem, r.reg);
-    }
-    return true;
-}
-
-static bool fits_compare(bool test, struct opnd l, struct opnd r)
-{
-    uint8_t scrap[64] = {0};
-    struct x64_asm a;
-
-    asm_init(&a, scrap, scrap, sizeof scrap);
-    return emit_compare(&a, test, l, r);
-}
-
-static void mov_opnd(struct x64_asm *a, int dst, struct opnd o)
-{
-    if (o.kind == OPND_REG)
-        asm_mov_rr(a, 4, dst, o.reg);
-    else if (o.kind == OPND_IMM)
-        asm_mov_ri(a, dst, o.imm);
-    else
-        asm_load(a, 4, dst, o.mem);
-}
-
-static void alu_opnd(struct x64_asm *a, enum x64_alu op, int dst, struct opnd o)
-{
-    if (o.kind == OPND_REG)
-        asm_alu_rr(a, op, 4, dst, o.reg);
-    else if (o.kind == OPND_IMM)
-        asm_alu_ri(a, op, 4, dst, o.imm);
-    else
-        asm_alu_rm(a, op, 4, dst, o.mem);
-}
-
-/* Does making `want` by r take a scratch register? */
-static bool needs_tmp(const struct recipe *r, uint8_t want)
-{
-    bool ab = r->a != RG_NONE && r->b != RG_NONE;
-
-    if (!(want & ~FLAG_NZ) && r->d != RG_NONE)
-        return false;
-    switch (r->op) {
-    case RE_SUB:
-        return !ab || !fits_compare(false, greg_opnd(r->a, r->imm), greg_opnd(r->b, r->imm));
-    case RE_AND:
-        return !ab || !fits_compare(true, greg_opnd(r->a, r->imm), greg_opnd(r->b, r->imm));
-    case RE_BIT: return host_of((unsigned)r->a) < 0;
-    default: return true;
-    }
-}
-
-/* Set EFLAGS by r so that they hold as much of want as one instruction sequence can. Returns what they hold. */
-static uint8_t make(struct x64_asm *a, const struct recipe *r, uint8_t want, int tmp,
-                    bool *carry_inv)
-{
-    struct opnd oa = r->a != RG_NONE ? greg_opnd(r->a, r->imm) : (struct opnd){0};
-    struct opnd ob = r->b != RG_NONE ? greg_opnd(r->b, r->imm) : (struct opnd){0};
-    bool ab = r->a != RG_NONE && r->b != RG_NONE;
-    struct opnd t = {.kind = OPND_REG, .reg = tmp};
-
-    *carry_inv = false;
-    bool direct = ab && ((r->op == RE_SUB && fits_compare(false, oa, ob)) ||
-                         (r->op == RE_AND && fits_compare(true, oa, ob)));
-    if (!(want & ~FLAG_NZ) && r->d != RG_NONE && !direct) {
-        struct opnd d = greg_opnd(r->d, 0);
-
-        if (d.kind == OPND_REG)
-            asm_test_rr(a, 4, d.reg, d.reg);
-        else
-            asm_alu_mi(a, ALU_CMP, 4, d.mem, 0);
-        return FLAG_NZ;
-    }
-    switch (r->op) {
-    case RE_SUB:
-        *carry_inv = true;
-        if (direct) {
-            emit_compare(a, false, oa, ob);
-        } else if (ab) {
-            mov_opnd(a, tmp, oa);
-            alu_opnd(a, ALU_CMP, tmp, ob);
-        } else if (r->b != RG_NONE) { /* a = d + b */
-            struct opnd d = greg_opnd(r->d, 0);
-
-            if (d.kind == OPND_REG && ob.kind == OPND_IMM) {
-                asm_lea(a, 4, tmp, mem_b(d.reg, (int32_t)ob.imm));
-            } else if (d.kind == OPND_REG && ob.kind == OPND_REG) {
-                asm_lea(a, 4, tmp, mem_bi(d.reg, ob.reg, 1, 0));
-            } else {
-                mov_opnd(a, tmp, d);
-                alu_opnd(a, ALU_ADD, tmp, ob);
-            }
-            alu_opnd(a, ALU_CMP, tmp, ob);
-        } else { /* b = a - d */
-            mov_opnd(a, tmp, oa);
-            alu_opnd(a, ALU_SUB, tmp, greg_opnd(r->d, 0));
-            if (oa.kind == OPND_REG)
-                asm_alu_rr(a, ALU_CMP, 4, oa.reg, tmp);
-            else
-                asm_alu_mr(a, ALU_CMP, 4, oa.mem, tmp);
-        }
-        return FLAG_ALL;
-    case RE_ADD:
-        if (ab) {
-            mov_opnd(a, tmp, oa);
-            alu_opnd(a, ALU_ADD, tmp, ob);
-        } else { /* one operand and the result: the other is their difference */
-            struct opnd known = r->b != RG_NONE ? ob : oa;
-
-            mov_opnd(a, tmp, greg_opnd(r->d, 0));
-            alu_opnd(a, ALU_SUB, tmp, known);
-            alu_opnd(a, ALU_ADD, tmp, known);
-        }
-        return FLAG_ALL;
-    case RE_AND:
-        if (!direct) {
-            mov_opnd(a, tmp, oa);
-            alu_opnd(a, ALU_AND, tmp, ob);
-        } else {
-            emit_compare(a, true, oa, ob);
-        }
-        return FLAG_NZ;
-    case RE_XOR:
-        mov_opnd(a, tmp, oa);
-        alu_opnd(a, ALU_XOR, tmp, ob);
-        return FLAG_NZ;
-    case RE_SHL:
-    case RE_SHR:
-    case RE_SAR:
-        mov_opnd(a, tmp, oa);
-        asm_shift_ri(a,
-                     r->op == RE_SHL   ? SH_SHL
-                     : r->op == RE_SHR ? SH_SHR
-                                       : SH_SAR,
-                     4, tmp, r->imm);
-        return FLAG_NZC;
-    case RE_BIT:
-        if (oa.kind == OPND_REG)
-            t.reg = oa.reg;
-        else
-            mov_opnd(a, tmp, oa);
-        asm_bt_ri(a, 4, t.reg, r->imm);
-        return FLAG_C;
-    default: CHECK(false, "recipe %u", r->op);
-    }
 }
 
 /* -- Storing ----------------------------------------------------------------------------------------------------------- */
@@ -397,10 +119,10 @@ static void make_host(struct xlate *x, const struct recipe *r, uint8_t want)
     bool inv;
 
     flags_clobber(x);
-    if (needs_tmp(r, want))
+    if (recipe_needs_tmp(r, want))
         tmp = alloc_temp(x, NO_REG);
     uint32_t before = x->a.off;
-    uint8_t made = make(&x->a, r, want, tmp, &inv);
+    uint8_t made = recipe_emit(&x->a, r, want, tmp, &inv);
     if (x->pad_jcc && tmp < 0)
         asm_insert_nops(&x->a, before, asm_patch_pad(&x->a, x->a.off, 2));
     alloc_unlock(x, tmp);
@@ -429,7 +151,7 @@ void flags_save(struct xlate *x, uint8_t mask)
         make_host(x, r, left & r->mask);
         store_host(&x->a, &x->flags, x->flags.host & left);
     }
-    DCHECK(!(mask & ~x->flags.mem & live_after(x->in)), "flags %x lost at pc %#x",
+    DCHECK(!(mask & ~x->flags.mem & flags_live_after(x->in)), "flags %x lost at pc %#x",
            mask & ~x->flags.mem, x->pc);
 }
 
@@ -452,7 +174,7 @@ void flags_save_cold(struct xlate *x, const struct flags *f, uint8_t mask, int t
             uint8_t left = r->mask & mask & ~t.mem;
             if (!left)
                 break;
-            uint8_t made = make(&x->a, r, left, tmp, &t.carry_inv);
+            uint8_t made = recipe_emit(&x->a, r, left, tmp, &t.carry_inv);
             store_host(&x->a, &t, made & left);
         }
     }
@@ -467,9 +189,8 @@ void flags_greg_save(struct xlate *x, unsigned g, ir_val incoming, bool to_memor
 
     for (unsigned k = 0; k < ARRAY_SIZE(x->flags.recipe); k++) {
         const struct recipe *r = &x->flags.recipe[k];
-        struct recipe then = after_write(*r, g, incoming);
-        uint8_t gone =
-            r->mask & ~flags_derivable(&then) & x->need & ~x->flags.mem & ~x->flags.known;
+        struct recipe then = recipe_after_write(*r, g, incoming);
+        uint8_t gone = r->mask & ~recipe_makes(&then) & x->need & ~x->flags.mem & ~x->flags.known;
 
         if (gone) {
             lost |= gone;
@@ -491,9 +212,9 @@ void flags_greg_save(struct xlate *x, unsigned g, ir_val incoming, bool to_memor
     }
     for (unsigned k = 0; k < ARRAY_SIZE(x->flags.recipe); k++) {
         struct recipe *r = &x->flags.recipe[k];
-        struct recipe then = after_write(*r, g, incoming);
+        struct recipe then = recipe_after_write(*r, g, incoming);
 
-        r->mask &= flags_derivable(&then);
+        r->mask &= recipe_makes(&then);
     }
 }
 
@@ -506,8 +227,8 @@ void flags_gregs_save(struct xlate *x, uint32_t gregs)
 
         for (unsigned g = 0; g < 15; g++)
             if (gregs & BIT(g))
-                r = without(r, g);
-        lost |= r.mask & ~flags_derivable(&r) & x->need & ~x->flags.mem & ~x->flags.known;
+                r = recipe_without(r, g);
+        lost |= r.mask & ~recipe_makes(&r) & x->need & ~x->flags.mem & ~x->flags.known;
     }
     if (lost)
         flags_save(x, lost);
@@ -518,8 +239,8 @@ void flags_greg_drop(struct xlate *x, unsigned g, ir_val incoming)
     for (unsigned k = 0; k < ARRAY_SIZE(x->flags.recipe); k++) {
         struct recipe *r = &x->flags.recipe[k];
 
-        *r = after_write(*r, g, incoming);
-        r->mask &= flags_derivable(r);
+        *r = recipe_after_write(*r, g, incoming);
+        r->mask &= recipe_makes(r);
     }
 }
 
@@ -538,18 +259,18 @@ void flags_set(struct xlate *x, uint8_t s, uint8_t host, bool carry_inv, const s
     for (unsigned k = 0; k < ARRAY_SIZE(f->recipe); k++)
         f->recipe[k].mask &= ~s;
     uint8_t covered = f->host;
-    if (r && (flags_derivable(r) & s)) {
+    if (r && (recipe_makes(r) & s)) {
         /* With four flags and at most one recipe for each there is always a free place. */
         for (unsigned k = 0; k < ARRAY_SIZE(f->recipe); k++) {
             if (f->recipe[k].mask)
                 continue;
             f->recipe[k] = *r;
-            f->recipe[k].mask = flags_derivable(r) & s;
+            f->recipe[k].mask = recipe_makes(r) & s;
             covered |= f->recipe[k].mask;
             break;
         }
     }
-    DCHECK(!(s & live_after(x->in) & ~covered), "flags %x of %s are nowhere", s,
+    DCHECK(!(s & flags_live_after(x->in) & ~covered), "flags %x of %s are nowhere", s,
            ir_op_info[x->in->op].name);
     (void)covered;
 }
@@ -734,137 +455,4 @@ void flags_carry(struct xlate *x, bool inverted)
         x->flags.carry_inv = inverted;
         x->flags.serial = ++x->flags_serial;
     }
-}
-
-/* -- Joins ---------------------------------------------------------------------------------------------------------------- */
-
-/* What the ops between the current one and the label write. */
-static void written_until(const struct xlate *x, const struct label *l, uint32_t *gregs,
-                          uint8_t *flags)
-{
-    *gregs = 0;
-    *flags = 0;
-    for (uint32_t k = x->i + 1; k < l->at; k++) {
-        const struct ir_ins *in = &x->ir->ins[k];
-
-        *flags |= in->s;
-        switch (in->op) {
-        case IR_SET_REG: *gregs |= BIT(in->imm); break;
-        case IR_LDM: *gregs |= in->imm & 0x7fff; break;
-        case IR_LABEL: /* another join on the way: who knows from where */
-            *gregs = 0x7fff;
-            *flags = FLAG_ALL;
-            return;
-        case IR_CALL:
-        case IR_CALL64:
-            if (ir_helper_info[in->imm].writes_regs)
-                *gregs = 0x7fff;
-            if (ir_helper_info[in->imm].writes_flags)
-                *flags = FLAG_ALL;
-            break;
-        default: break;
-        }
-    }
-}
-
-/* Recipes that reach the label by the jump and by falling through: the only other way there. */
-static void surviving(const struct xlate *x, const struct label *l, bool cond, struct flags *f)
-{
-    uint32_t gregs;
-    uint8_t flags;
-
-    if (l->jumps != 1 || !cond) {
-        memset(f->recipe, 0, sizeof f->recipe);
-        f->host = 0;
-        f->known = f->value = 0;
-        return;
-    }
-    written_until(x, l, &gregs, &flags);
-    f->known &= ~flags;
-    f->value &= ~flags;
-    for (unsigned k = 0; k < ARRAY_SIZE(f->recipe); k++) {
-        struct recipe *r = &f->recipe[k];
-
-        for (unsigned g = 0; g < 15; g++)
-            if (gregs & BIT(g))
-                *r = without(*r, g);
-        r->mask &= ~flags & flags_derivable(r);
-    }
-}
-
-static uint8_t needed_at(const struct xlate *x, const struct label *l)
-{
-    return live_after(&x->ir->ins[l->at]);
-}
-
-void flags_before_jump(struct xlate *x, struct label *l, bool cond)
-{
-    struct flags f = x->flags;
-    uint8_t kept = f.mem;
-
-    surviving(x, l, cond, &f);
-    kept |= f.known;
-    for (unsigned k = 0; k < ARRAY_SIZE(f.recipe); k++)
-        kept |= f.recipe[k].mask;
-    flags_save(x, needed_at(x, l) & ~kept);
-}
-
-void flags_at_jump(struct xlate *x, struct label *l, bool cond)
-{
-    struct flags f = x->flags;
-
-    surviving(x, l, cond, &f);
-    if (l->seen) {
-        l->flags.mem &= f.mem;
-        l->flags.known = l->flags.value = 0;
-    } else
-        l->flags = f;
-    l->seen = true;
-}
-
-static int8_t both(int8_t a, int8_t b)
-{
-    return a == b ? a : RG_NONE;
-}
-
-void flags_at_label(struct xlate *x, struct label *l)
-{
-    if (x->dead_end) {
-        x->flags = l->seen ? l->flags : (struct flags){.mem = FLAG_ALL};
-        return;
-    }
-    if (!l->seen)
-        return;
-    flags_save(x, needed_at(x, l) & l->flags.mem);
-
-    struct flags f = {.mem = x->flags.mem & l->flags.mem};
-    f.known = x->flags.known & l->flags.known & ~(x->flags.value ^ l->flags.value);
-    f.value = x->flags.value & f.known;
-    if (x->flags.serial == l->flags.serial && x->flags.carry_inv == l->flags.carry_inv) {
-        f.host = x->flags.host & l->flags.host;
-        f.carry_inv = x->flags.carry_inv;
-        f.serial = x->flags.serial;
-    }
-    unsigned n = 0;
-    for (unsigned k = 0; k < ARRAY_SIZE(f.recipe); k++) {
-        const struct recipe *a = &l->flags.recipe[k];
-
-        for (unsigned m = 0; a->mask && m < ARRAY_SIZE(f.recipe); m++) {
-            const struct recipe *b = &x->flags.recipe[m];
-
-            if (!(a->mask & b->mask) || a->op != b->op || a->imm != b->imm || a->val != b->val)
-                continue;
-            struct recipe r = *a;
-            r.a = both(a->a, b->a);
-            r.b = both(a->b, b->b);
-            r.d = both(a->d, b->d);
-            r.mask = a->mask & b->mask & flags_derivable(&r);
-            r.val = IR_NONE; /* values end at labels */
-            if (r.mask)
-                f.recipe[n++] = r;
-        }
-    }
-    x->flags = f;
-    DCHECK(!(needed_at(x, l) & ~f.mem & ~flags_recoverable(x)), "flags lost at a label of pc %#x",
-           x->pc);
 }

@@ -56,8 +56,8 @@ static bool lower_in_memory(struct xlate *x, enum x64_alu op, enum recipe_op re,
     alloc_done(x, other);
     alloc_def_memory(x, (unsigned)g);
     if (in->s) {
-        struct recipe r = re == RE_BIT ? flags_recipe(x, re, IR_NONE, IR_NONE, 0)
-                                       : flags_recipe(x, re, in->a, in->b, 0);
+        struct recipe r = re == RE_BIT ? recipe_of_op(x, re, IR_NONE, IR_NONE, 0)
+                                       : recipe_of_op(x, re, in->a, in->b, 0);
         flags_set(x, in->s, host, carry_inv, &r);
     }
     return true;
@@ -66,7 +66,7 @@ static bool lower_in_memory(struct xlate *x, enum x64_alu op, enum recipe_op re,
 /* Flags by recipe alone? Then nobody on the normal path wants them, or nobody wants the result. */
 static bool lazy_flags(struct xlate *x, const struct recipe *r)
 {
-    return !(x->in->s & ~flags_derivable(r));
+    return !(x->in->s & ~recipe_makes(r));
 }
 
 /* After a comparison with 0: no borrow, no overflow; N is the operand's sign. */
@@ -156,7 +156,7 @@ static void lower_add_sub(struct xlate *x)
         return;
 
     if (in->s && !in->uses) { /* compare */
-        struct recipe r = flags_recipe(x, sub ? RE_SUB : RE_ADD, in->a, in->b, 0);
+        struct recipe r = recipe_of_op(x, sub ? RE_SUB : RE_ADD, in->a, in->b, 0);
 
         if (lazy_flags(x, &r)) {
             flags_set_lazy(x, in->s, &r);
@@ -180,7 +180,7 @@ static void lower_add_sub(struct xlate *x)
     int dst = alloc_def(x, a.kind == OPND_REG ? a.reg : NO_REG);
     struct recipe r = {0};
     if (in->s)
-        r = flags_recipe(x, sub ? RE_SUB : RE_ADD, in->a, in->b, 0);
+        r = recipe_of_op(x, sub ? RE_SUB : RE_ADD, in->a, in->b, 0);
 
     if (!(in->s & in->live) && (!in->s || lazy_flags(x, &r))) {
         bool two = !is_reg(a, dst) && !(b.kind == OPND_REG && b.reg == dst);
@@ -226,7 +226,7 @@ static void lower_carry(struct xlate *x)
     x->hold = true;
     flags_clobber(x); /* stores only: CF stays */
     emit_binary(x, sub ? ALU_SBB : ALU_ADC, dst, a, b);
-    struct recipe r = flags_recipe(x, RE_BIT, IR_NONE, IR_NONE, 0);
+    struct recipe r = recipe_of_op(x, RE_BIT, IR_NONE, IR_NONE, 0);
     if (in->s)
         flags_set(x, in->s, FLAG_ALL, sub, &r);
 }
@@ -241,7 +241,7 @@ static void lower_logic(struct xlate *x)
     enum recipe_op re = in->op == IR_AND ? RE_AND : in->op == IR_XOR ? RE_XOR : RE_BIT;
 
     if (in->s && !in->uses && re != RE_BIT) { /* tst, teq */
-        struct recipe r = flags_recipe(x, re, in->a, in->b, 0);
+        struct recipe r = recipe_of_op(x, re, in->a, in->b, 0);
 
         if (lazy_flags(x, &r)) {
             flags_set_lazy(x, in->s, &r);
@@ -275,8 +275,8 @@ static void lower_logic(struct xlate *x)
     else
         emit_binary(x, (enum x64_alu)alu[in->op - IR_AND], dst, a, b);
     if (in->s) {
-        struct recipe r = re == RE_BIT ? flags_recipe(x, re, IR_NONE, IR_NONE, 0)
-                                       : flags_recipe(x, re, in->a, in->b, 0);
+        struct recipe r = re == RE_BIT ? recipe_of_op(x, re, IR_NONE, IR_NONE, 0)
+                                       : recipe_of_op(x, re, in->a, in->b, 0);
         flags_set(x, in->s, FLAG_NZ, false, &r);
     }
 }

@@ -92,9 +92,9 @@ static void lower_shift_imm(struct xlate *x)
         return;
     if (in->op != IR_ROR && in->s && !in->uses) {
         struct recipe r =
-            flags_recipe(x, (enum recipe_op)re[in->op - IR_SHL], in->a, IR_NONE, in->imm);
+            recipe_of_op(x, (enum recipe_op)re[in->op - IR_SHL], in->a, IR_NONE, in->imm);
 
-        if (!(in->s & ~flags_derivable(&r))) {
+        if (!(in->s & ~recipe_makes(&r))) {
             flags_set_lazy(x, in->s, &r);
             return;
         }
@@ -109,9 +109,9 @@ static void lower_shift_imm(struct xlate *x)
     if (in->op == IR_ROR) {
         emit_shift_plain(x, dst, a, in->imm);
         /* C is bit 31 of the result, and so is N. */
-        struct recipe r = flags_recipe(x, RE_BIT, IR_NONE, IR_NONE, 31);
+        struct recipe r = recipe_of_op(x, RE_BIT, IR_NONE, IR_NONE, 31);
         r.a = r.d;
-        if (!(in->s & ~flags_derivable(&r))) {
+        if (!(in->s & ~recipe_makes(&r))) {
             flags_set_lazy(x, in->s, &r);
             return;
         }
@@ -125,8 +125,8 @@ static void lower_shift_imm(struct xlate *x)
             flags_set(x, in->s & FLAG_NZ, FLAG_NZ, false, NULL);
         return;
     }
-    struct recipe r = flags_recipe(x, (enum recipe_op)re[in->op - IR_SHL], in->a, IR_NONE, in->imm);
-    if (!(in->s & in->live) && !(in->s & ~flags_derivable(&r))) {
+    struct recipe r = recipe_of_op(x, (enum recipe_op)re[in->op - IR_SHL], in->a, IR_NONE, in->imm);
+    if (!(in->s & in->live) && !(in->s & ~recipe_makes(&r))) {
         emit_shift_plain(x, dst, a, in->imm);
         flags_set_lazy(x, in->s, &r);
         return;
@@ -160,7 +160,7 @@ static void lower_rrx(struct xlate *x)
         flags_set_mem(x, FLAG_C);
     }
     asm_test_rr(&x->a, 4, dst, dst);
-    struct recipe r = flags_recipe(x, RE_BIT, IR_NONE, IR_NONE, 0);
+    struct recipe r = recipe_of_op(x, RE_BIT, IR_NONE, IR_NONE, 0);
     flags_set(x, in->s & FLAG_NZ, FLAG_NZ, false, &r);
 }
 

@@ -85,8 +85,8 @@ static void lower_set_c(struct xlate *x)
         flags_set_known(x, FLAG_C, imm & 1 ? FLAG_C : 0);
         return;
     }
-    struct recipe r = flags_recipe(x, RE_BIT, x->in->a, IR_NONE, 0);
-    if (flags_derivable(&r) & FLAG_C) {
+    struct recipe r = recipe_of_op(x, RE_BIT, x->in->a, IR_NONE, 0);
+    if (recipe_makes(&r) & FLAG_C) {
         flags_set_lazy(x, FLAG_C, &r);
         return;
     }
@@ -113,7 +113,7 @@ static void lower_set_nz(struct xlate *x)
         return;
     }
     if (!wide) {
-        struct recipe r = flags_recipe(x, RE_BIT, v, IR_NONE, 0);
+        struct recipe r = recipe_of_op(x, RE_BIT, v, IR_NONE, 0);
 
         r.d = r.a;
         r.a = RG_NONE;
