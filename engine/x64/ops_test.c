@@ -357,12 +357,54 @@ static void test_budgets(void **state)
     within("ubfx r0, r1, #5, #7", 2);
 }
 
+/* -- Size -------------------------------------------------------------------------------------- */
+
+/* The densest code there is must stay below x64_code_bound(); test_translate() checks it. */
+static void test_bound(void **state)
+{
+    (void)state;
+    test_vcpu();
+    for (unsigned kind = 0; kind < 6; kind++) {
+        struct ir_block *b = fresh();
+        struct x64_code code;
+
+        ir_bin_s(b, IR_SUB, ir_get_reg(b, 0), ir_get_reg(b, 9), FLAG_V | FLAG_C);
+        ir_bin_s(b, IR_XOR, ir_get_reg(b, 1), ir_get_reg(b, 10), FLAG_NZ);
+        for (unsigned k = 0; b->n < 700; k++) {
+            ir_insn(b, 0x8000 + 4 * k, 0x18);
+            ir_val x = ir_get_reg(b, k % 8), y = ir_get_reg(b, 8 + k % 4);
+            switch (kind) {
+            case 0: ir_emit(b, IR_LDM, 0, 0, y, IR_NONE, IR_NONE, 0x7fff, 0); break;
+            case 1: ir_emit(b, IR_STM, 0, 0, y, IR_NONE, IR_NONE, 0xffff, k); break;
+            case 2: ir_set_reg(b, 1, ir_load(b, y, MEM_32)); break;
+            case 3: /* each flag made by another op, all to be made again for each fault */
+                ir_bin_s(b, IR_SUB, x, y, FLAG_V);
+                ir_shift(b, IR_SHL, x, 3, FLAG_C);
+                ir_bin_s(b, IR_XOR, x, y, FLAG_N);
+                ir_bin_s(b, IR_AND, x, y, FLAG_Z);
+                ir_set_reg(b, 12,
+                           ir_load(b, ir_bin(b, IR_ADD, x, ir_const(b, 4 * (k % 8))), MEM_32));
+                break;
+            case 4: ir_store(b, y, ir_bin(b, IR_PACK64, x, y), MEM_64); break;
+            default: ir_exit_if(b, k % COND_AL, 0x9000 + 4 * k); break;
+            }
+        }
+        ir_exit(b, 0xa000);
+        ir_optimise(b, NULL, NULL);
+        assert_null(ir_verify(b));
+        test_translate(b, TBF_PRIV, false, &test_atomics_inline, &code);
+        printf("kind %u: %u IR instructions, %zu bytes, bound %zu\n", kind, b->n, code.bytes,
+               x64_code_bound(b->n));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accesses),
         cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
