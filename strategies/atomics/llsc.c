@@ -11,10 +11,13 @@
  *
  * L1  A reservation stands only on an EXCL frame without STORERS of any vCPU: seen under the frame's lock when it is made. So
  *     each later store to the frame by anyone comes through store() or strex().
- * L2  Making and breaking reservations, and the stores to EXCL frames, happen under the frame's lock. So a store-exclusive
- *     that finds its reservation unbroken stores before anyone else does.
- * L3  When the frame stops to be EXCL (the window of watched frames rolls on), its reservations are broken first, under the same
- *     lock: a spurious failure, which the architecture allows.
+ * L2  Breaking reservations, and all stores to EXCL frames, happen under the frame's lock. So a store-exclusive that finds its
+ *     reservation unbroken stores before anyone else does. A load-link takes no lock, so that spinning on one holds up nobody: it
+ *     makes the reservation and then reads, while a store writes and then looks for reservations, each with a full barrier in
+ *     between. Either the store sees the reservation and breaks it, or the load-link sees what was stored.
+ * L3  When the frame stops to be EXCL (the window of watched frames rolls on), its reservations are broken, under the same lock: a
+ *     spurious failure, which the architecture allows. The flag goes first, and a load-link looks at it after it has made its
+ *     reservation: the same pair of barriers as in L2.
  * L4  A reservation is canonical physical bytes: aliases and other mappings are seen.
  * L5  A store-exclusive breaks others' reservations only when it stores, and a load-link breaks none: somebody's always
  *     succeeds.
@@ -29,8 +32,8 @@
 #include "engine/sync/sync.h"
 #include "strategies/atomics/cas_site.h"
 
-/* W: owner by making one; anyone by breaking it. All under the lock of the frame that it names (L2), but for clear(), which
- * only takes the owner's own away. 0: none; else canonical address << 4 | bytes. */
+/* W: owner by making one or taking it away; anyone by breaking it, under the lock of the frame that it names (L2).
+ * 0: none; else canonical address << 4 | bytes. */
 struct reservation {
     _Atomic uint64_t held;
 } CACHE_ALIGNED;
@@ -69,9 +72,11 @@ static bool overlaps(uint64_t held, gpa canon, uint64_t bytes)
     return held && a < canon + bytes && canon < a + (held & 15);
 }
 
-/* Frame lock held. Break the reservations of all vCPUs but v (NULL: of all) on these bytes. */
+/* Frame lock held, the bytes are stored. Break the reservations of all vCPUs but v (NULL: of all) on them. */
 static void break_others(const struct vcpu *v, struct vcpu *counter, gpa canon, uint64_t bytes)
 {
+    /* L2, L3: other side is the exchange in ldrex(). */
+    atomic_thread_fence(memory_order_seq_cst);
     for (unsigned i = 0; i < nvcpus; i++) {
         _Atomic uint64_t *r = &reservations[i].held;
         uint64_t held = atomic_load_explicit(r, memory_order_relaxed);
@@ -92,8 +97,8 @@ static void let_go(gpa frame)
 {
     struct spin *l = lock_of(frame);
     spin_lock(l, RANK_MONITOR);
-    break_others(NULL, NULL, frame, GUEST_PAGE_SIZE); /* L3 */
-    page_clear_flag(frame, PAGE_EXCL);
+    page_clear_flag(frame, PAGE_EXCL); /* L3 */
+    break_others(NULL, NULL, frame, GUEST_PAGE_SIZE);
     spin_unlock(l, RANK_MONITOR);
 }
 
@@ -149,17 +154,16 @@ static uint64_t ldrex(struct vcpu *v, gva va, uint32_t mem)
     for (;;) {
         make_exclusive(v, canon);
         chaos_delay(v);
-        struct spin *l = lock_of(canon);
-        spin_lock(l, RANK_MONITOR);
+        /* L2, L3: an exchange is a full barrier between the reservation and what is read after it. */
+        atomic_exchange_explicit(mine, canon << 4 | bytes, memory_order_seq_cst);
         uint32_t seen = atomic_load_explicit(page_state(canon), memory_order_acquire);
         if (LIKELY((seen & PAGE_EXCL) && !(seen & PAGE_STORERS))) { /* L1 */
-            atomic_store_explicit(mine, canon << 4 | bytes, memory_order_relaxed);
             uint64_t val = excl_read(host, bytes);
-            spin_unlock(l, RANK_MONITOR);
             dlog(EXCL, "vcpu%u: load-link %08x = %#" PRIx64, v->index, va, val);
             return val;
         }
-        spin_unlock(l, RANK_MONITOR); /* it left the window meanwhile: again */
+        /* It left the window meanwhile: again. */
+        atomic_store_explicit(mine, 0, memory_order_relaxed);
     }
 }
 
@@ -180,8 +184,8 @@ static bool strex_locked(void *ctx)
     /* L2, L3: unbroken means that nobody has stored, and that the frame is still watched. */
     bool ok = atomic_load_explicit(mine, memory_order_relaxed) == (t->canon << 4 | t->bytes);
     if (ok) {
-        break_others(t->v, t->v, t->canon, t->bytes);
         host_store(t->host, &t->val, t->bytes);
+        break_others(t->v, t->v, t->canon, t->bytes);
     }
     atomic_store_explicit(mine, 0, memory_order_relaxed);
     spin_unlock(l, RANK_MONITOR);
@@ -224,9 +228,9 @@ static bool swap_locked(void *ctx)
     struct swap *s = ctx;
     struct spin *l = lock_of(s->canon);
     spin_lock(l, RANK_MONITOR);
-    break_others(s->v, s->v, s->canon, s->bytes);
     s->old = s->bytes == 1 ? __atomic_exchange_n(s->host, (uint8_t)s->val, __ATOMIC_SEQ_CST)
                            : __atomic_exchange_n((uint32_t *)s->host, s->val, __ATOMIC_SEQ_CST);
+    break_others(s->v, s->v, s->canon, s->bytes);
     spin_unlock(l, RANK_MONITOR);
     return true;
 }
@@ -259,8 +263,8 @@ static void store(struct vcpu *v, gpa canon, uint8_t *host, const void *val, siz
         n = n < bytes ? n : bytes;
         struct spin *l = lock_of(canon);
         spin_lock(l, RANK_MONITOR);
-        break_others(v, v, canon, n);
         host_store(host, val, n);
+        break_others(v, v, canon, n);
         spin_unlock(l, RANK_MONITOR);
         canon += n;
         host += n;
