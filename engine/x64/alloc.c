@@ -137,6 +137,17 @@ static void spill(struct xlate *x, int reg)
         group_spill(x, v - VAL_GROUP);
         return;
     }
+    if (v == VAL_FLAGS) {
+        x->reg_val[reg] = IR_NONE;
+        if (flags_keeps(x, RG_SCRATCH + reg)) {
+            unsigned slot = find_slot(x, 0);
+
+            asm_store(&x->a, 4, slot_mem(slot), reg);
+            x->slot_val[slot] = VAL_FLAGS;
+            flags_kept_moved(x, RG_SCRATCH + reg, RG_SLOT + (int)slot);
+        }
+        return;
+    }
     x->reg_val[reg] = IR_NONE;
     if (v == IR_NONE || !alive(x, v))
         return;
@@ -180,10 +191,14 @@ int alloc_temp(struct xlate *x, int prefer)
         for (int r = RAX; r <= RDX; r++) {
             if (x->locked & BIT(r))
                 continue;
-            if (is_group(x->reg_val[r])) {
+            if (!is_value(x->reg_val[r])) {
                 best = r;
-                break;
+                if (is_group(x->reg_val[r]))
+                    break;
+                continue;
             }
+            if (best >= 0 && !is_value(x->reg_val[best]))
+                continue;
             if (best < 0 || x->val[x->reg_val[r]].last > x->val[x->reg_val[best]].last)
                 best = r;
         }
@@ -203,7 +218,7 @@ void alloc_take(struct xlate *x, int reg)
     ir_val v = x->reg_val[reg];
     if (v == IR_NONE)
         return;
-    if (!is_group(v) && alive(x, v)) {
+    if (is_value(v) && alive(x, v)) {
         for (int r = RAX; r <= RDX; r++) {
             if (!is_free(x, r))
                 continue;
@@ -590,7 +605,7 @@ void alloc_spill_all(struct xlate *x, bool regs)
     for (int r = RAX; r <= RDX; r++) {
         ir_val v = x->reg_val[r];
 
-        if (v != IR_NONE && alloc_needed(x, v))
+        if (v == VAL_FLAGS || (is_value(v) && alloc_needed(x, v)))
             spill(x, r);
     }
     if (!regs)
@@ -624,19 +639,27 @@ void alloc_spill_value(struct xlate *x, ir_val v)
         spill(x, x->val[v].at);
 }
 
+void alloc_keep_flags(struct xlate *x, int reg)
+{
+    x->reg_val[reg] = VAL_FLAGS;
+}
+
 void alloc_snapshot(struct xlate *x, struct cold *c, int except)
 {
     uint32_t used = 0;
 
     c->preserve = 0;
+    for (unsigned k = 0; k < ARRAY_SIZE(c->flags.recipe); k++) /* may have moved since */
+        if (c->flags.recipe[k].d >= RG_SCRATCH)
+            c->flags.recipe[k].d = x->flags.recipe[k].d;
     for (unsigned k = 0; k < GROUPS; k++) {
         c->group_reg[k] = x->group[k].reg;
         c->group_slot[k] = x->group[k].slot;
     }
     for (int r = RAX; r <= RDX; r++) {
         c->slot[r] = -1;
-        if (r == except || x->reg_val[r] == IR_NONE || is_group(x->reg_val[r]) ||
-            !alloc_needed(x, x->reg_val[r]))
+        ir_val v = x->reg_val[r];
+        if (r == except || !(v == VAL_FLAGS || (is_value(v) && alloc_needed(x, v))))
             continue;
         unsigned slot = find_slot(x, used);
         used |= BIT(slot);
@@ -651,14 +674,18 @@ void alloc_end_op(struct xlate *x)
     x->hold = false;
     group_end_op(x);
     for (int r = RAX; r <= RDX; r++)
-        if (x->reg_val[r] != IR_NONE && !is_group(x->reg_val[r]) &&
-            !alloc_needed(x, x->reg_val[r])) {
+        if (x->reg_val[r] == VAL_FLAGS && !flags_keeps(x, RG_SCRATCH + r))
+            x->reg_val[r] = IR_NONE;
+    for (unsigned k = 0; k < SPILL_SLOTS; k++)
+        if (x->slot_val[k] == VAL_FLAGS && !flags_keeps(x, RG_SLOT + (int)k))
+            x->slot_val[k] = IR_NONE;
+    for (int r = RAX; r <= RDX; r++)
+        if (is_value(x->reg_val[r]) && !alloc_needed(x, x->reg_val[r])) {
             drop_value(x, x->reg_val[r]);
             x->reg_val[r] = IR_NONE;
         }
     for (unsigned k = 0; k < SPILL_SLOTS; k++)
-        if (x->slot_val[k] != IR_NONE && !is_group(x->slot_val[k]) &&
-            !alloc_needed(x, x->slot_val[k])) {
+        if (is_value(x->slot_val[k]) && !alloc_needed(x, x->slot_val[k])) {
             drop_value(x, x->slot_val[k]);
             x->slot_val[k] = IR_NONE;
         }

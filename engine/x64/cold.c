@@ -119,6 +119,12 @@ void cold_enter(struct xlate *x, struct cold *c)
         else if (c->has_data && c->data.kind == OPND_MEM)
             asm_load(a, size, RDX, c->data.mem);
     }
+    for (unsigned k = 0; k < ARRAY_SIZE(c->flags.recipe); k++) { /* saved above */
+        struct recipe *r = &c->flags.recipe[k];
+
+        if (r->mask && r->d >= RG_SCRATCH && r->d < RG_SLOT)
+            r->d = (int8_t)(RG_SLOT + c->slot[r->d - RG_SCRATCH]);
+    }
     flags_save_cold(x, &c->flags, FLAG_ALL, RAX);
     emit_where(x, c->pc, c->it, c->it_stale);
 }

@@ -25,9 +25,15 @@ enum value_kind {
     VAL_SHL,   /* base << n, not computed yet: becomes part of an address */
     VAL_LEA,   /* base + imm, not computed yet: the address of one access */
 };
-/* In reg_val and slot_val: the host address of a group of accesses (group.c). */
+/* In reg_val and slot_val, what is no value: the host address of a group of accesses (group.c); the result of an op that only
+ * a recipe for its flags still wants. */
 #define GROUPS    2
 #define VAL_GROUP ((ir_val)0xfff0)
+#define VAL_FLAGS ((ir_val)0xfff8)
+static inline bool is_value(ir_val v)
+{
+    return v < IR_MAX_INS;
+}
 static inline bool is_group(ir_val v)
 {
     return v >= VAL_GROUP && v < VAL_GROUP + GROUPS;
@@ -56,7 +62,12 @@ struct opnd {
 
 /* How to make flags again: do the operation again on operands that have not changed. Operands are guest
  * registers; a, b may be the constant imm. */
-enum { RG_NONE = -1, RG_IMM = 15 };
+enum {
+    RG_NONE = -1, /* 0..14: guest registers */
+    RG_IMM = 15,
+    RG_SCRATCH = 16, /* d only: rax rcx rdx, with VAL_FLAGS there */
+    RG_SLOT = 24,    /* d only: a spill slot, likewise */
+};
 enum recipe_op { RE_NONE, RE_ADD, RE_SUB, RE_AND, RE_XOR, RE_SHL, RE_SHR, RE_SAR, RE_BIT };
 struct recipe {
     uint8_t mask;   /* flags it is responsible for */
@@ -221,6 +232,7 @@ void alloc_spill_value(struct xlate *x, ir_val v); /* out of its scratch registe
 void alloc_end_op(struct xlate *x);
 void alloc_label(struct xlate *x);
 /* For cold code: which scratch registers hold values needed later, and where they may be saved. */
+void alloc_keep_flags(struct xlate *x, int reg); /* VAL_FLAGS in this scratch register of the op */
 void alloc_snapshot(struct xlate *x, struct cold *c, int except);
 
 void emit_mov(struct xlate *x, int dst, int src); /* 32 bits; nothing if equal */
@@ -266,6 +278,10 @@ uint8_t flags_recoverable(const struct xlate *x); /* by recipes */
 /* In cold code: store the bytes of mask, as far as they are not right yet. tmp may be overwritten. */
 void flags_save_cold(struct xlate *x, const struct flags *f, uint8_t mask, int tmp);
 uint8_t flags_live_after(const struct ir_ins *in); /* on the normal path or at a fault */
+/* Results kept for recipes: in use? moved; some scratch register that is none of f's. */
+bool flags_keeps(const struct xlate *x, int place);
+void flags_kept_moved(struct xlate *x, int from, int to);
+int flags_free_tmp(const struct flags *f);
 /* Joins (joins.c). Before the condition of a jump is made; when EFLAGS are as they will be at the jump; at the label. */
 void flags_before_jump(struct xlate *x, struct label *l, bool cond);
 void flags_at_jump(struct xlate *x, struct label *l, bool cond);

@@ -180,6 +180,33 @@ void flags_save_cold(struct xlate *x, const struct flags *f, uint8_t mask, int t
     }
 }
 
+/* -- Results kept for recipes ------------------------------------------------------------------- */
+
+bool flags_keeps(const struct xlate *x, int place)
+{
+    for (unsigned k = 0; k < ARRAY_SIZE(x->flags.recipe); k++)
+        if (x->flags.recipe[k].mask && x->flags.recipe[k].d == place)
+            return true;
+    return false;
+}
+
+void flags_kept_moved(struct xlate *x, int from, int to)
+{
+    for (unsigned k = 0; k < ARRAY_SIZE(x->flags.recipe); k++)
+        if (x->flags.recipe[k].d == from)
+            x->flags.recipe[k].d = (int8_t)to;
+}
+
+int flags_free_tmp(const struct flags *f)
+{
+    uint32_t used = 0;
+
+    for (unsigned k = 0; k < ARRAY_SIZE(f->recipe); k++)
+        if (f->recipe[k].mask && f->recipe[k].d >= RG_SCRATCH && f->recipe[k].d < RG_SLOT)
+            used |= BIT(f->recipe[k].d - RG_SCRATCH);
+    return !(used & BIT(RAX)) ? RAX : !(used & BIT(RCX)) ? RCX : RDX;
+}
+
 /* -- Writes to guest registers ------------------------------------------------------------------------------------------ */
 
 void flags_greg_save(struct xlate *x, unsigned g, ir_val incoming, bool to_memory)

@@ -57,6 +57,8 @@ static void surviving(const struct xlate *x, const struct label *l, bool cond, s
         for (unsigned g = 0; g < 15; g++)
             if (gregs & BIT(g))
                 *r = recipe_without(*r, g);
+        if (r->d >= RG_SCRATCH) /* scratch registers and slots do not cross labels */
+            r->d = RG_NONE;
         r->mask &= ~flags & recipe_makes(r);
     }
 }
@@ -101,6 +103,17 @@ void flags_at_label(struct xlate *x, struct label *l)
     if (x->dead_end) {
         x->flags = l->seen ? l->flags : (struct flags){.mem = FLAG_ALL};
         return;
+    }
+    /* Scratch registers and slots end here. */
+    for (unsigned k = 0; k < ARRAY_SIZE(x->flags.recipe); k++) {
+        struct recipe r = x->flags.recipe[k];
+
+        if (!r.mask || r.d < RG_SCRATCH)
+            continue;
+        r.d = RG_NONE;
+        flags_save(x, r.mask & ~recipe_makes(&r) & needed_at(x, l));
+        r.mask &= recipe_makes(&r);
+        x->flags.recipe[k] = r;
     }
     if (!l->seen)
         return;

@@ -63,6 +63,15 @@ static bool lower_in_memory(struct xlate *x, enum x64_alu op, enum recipe_op re,
     return true;
 }
 
+/* A result that nobody uses but whose N and Z are wanted later: keep it to make them again from. */
+static void keep_result(struct xlate *x, struct recipe *r, int dst)
+{
+    if (x->in->uses || r->d != RG_NONE || !(x->in->s & x->in->live & FLAG_NZ) || !is_scratch(dst))
+        return;
+    r->d = (int8_t)(RG_SCRATCH + dst);
+    alloc_keep_flags(x, dst);
+}
+
 /* Flags by recipe alone? Then nobody on the normal path wants them, or nobody wants the result. */
 static bool lazy_flags(struct xlate *x, const struct recipe *r)
 {
@@ -208,6 +217,7 @@ static void lower_add_sub(struct xlate *x)
     }
     flags_clobber(x);
     emit_binary(x, sub ? ALU_SUB : ALU_ADD, dst, a, b);
+    keep_result(x, &r, dst);
     flags_set(x, in->s, FLAG_ALL, sub, &r);
     learn_compare(x);
 }
@@ -277,6 +287,7 @@ static void lower_logic(struct xlate *x)
     if (in->s) {
         struct recipe r = re == RE_BIT ? recipe_of_op(x, re, IR_NONE, IR_NONE, 0)
                                        : recipe_of_op(x, re, in->a, in->b, 0);
+        keep_result(x, &r, dst);
         flags_set(x, in->s, FLAG_NZ, false, &r);
     }
 }

@@ -139,7 +139,7 @@ static void emit_exit_saving(struct xlate *x, enum x64_cc cc, uint32_t target, u
         return;
     }
     asm_jcc(&x->a, (enum x64_cc)(cc ^ 1), &past);
-    flags_save_cold(x, &given, save, RAX);
+    flags_save_cold(x, &given, save, flags_free_tmp(&given));
     emit_exit(x, JUMP, CC_E, target, n);
     asm_bind(&x->a, &past);
 }
@@ -304,7 +304,7 @@ static void cold_exit(struct xlate *x, struct cold *c)
 
     asm_bind(a, &c->entry);
     if (c->save) {
-        flags_save_cold(x, &c->flags, c->save, RAX);
+        flags_save_cold(x, &c->flags, c->save, flags_free_tmp(&c->flags));
         if (c->exit >= 0)
             x->out->exits[c->exit].jump_off = asm_jmp_patch(a, &stub);
         asm_bind(a, &stub);

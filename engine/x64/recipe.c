@@ -93,6 +93,11 @@ static struct opnd greg_opnd(int g, uint32_t imm)
 {
     if (g == RG_IMM)
         return (struct opnd){.kind = OPND_IMM, .imm = imm};
+    if (g >= RG_SLOT)
+        return (struct opnd){.kind = OPND_MEM,
+                             .mem = vmem(offsetof(struct vcpu, spill) + 8 * (size_t)(g - RG_SLOT))};
+    if (g >= RG_SCRATCH)
+        return (struct opnd){.kind = OPND_REG, .reg = g - RG_SCRATCH};
     if (host_of((unsigned)g) >= 0)
         return (struct opnd){.kind = OPND_REG, .reg = host_of((unsigned)g)};
     return (struct opnd){.kind = OPND_MEM, .mem = greg_mem((unsigned)g)};
