@@ -144,7 +144,11 @@ def counter_help(stats: dict[str, Any]) -> dict[str, str]:
 def _threads(pid: int) -> list[dict[str, Any]]:
     """Name, allowed CPUs and present CPU of each thread of a process, as the kernel has them."""
     out = []
-    for task in sorted(Path(f"/proc/{pid}/task").glob("*")):
+    try:
+        tasks = sorted(os.listdir(f"/proc/{pid}/task"))
+    except OSError:  # it has ended
+        return out
+    for task in (Path(f"/proc/{pid}/task") / name for name in tasks):
         try:
             status = (task / "status").read_text()
             fields = (task / "stat").read_text().rpartition(")")[2].split()
