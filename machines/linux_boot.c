@@ -8,7 +8,7 @@
  *   dtb      2 MiB-aligned behind the kernel and what its unpacking needs, within the first 128 MiB
  *   initrd   behind the dtb, within what the kernel maps for good ("lowmem")
  *
- * Edits of the tree: /memory, /chosen (bootargs, initrd), one CPU node for each vCPU, nodes of virtio slots, and the
+ * Edits of the tree: /memory, /chosen (bootargs, initrd), one CPU node for each vCPU, nodes of virtio slots, /psci, and the
  * removal of what the board does not have. All else stays as the file has it.
  */
 #include "machines/linux_boot.h"
@@ -235,7 +235,43 @@ static int edit_memory(void *fdt, const struct linux_board *b)
     return err ? err : set_reg(fdt, node, b->ram_base, b->ram_bytes);
 }
 
-static int edit_cpus(void *fdt, const struct linux_board *b)
+/* The node of PSCI 0.2 or later, whose function numbers are fixed (ARM DEN 0022; those of 0.1 are the tree's own). */
+static int psci_node(const void *fdt)
+{
+    static const char *const names[] = {"arm,psci-0.2", "arm,psci-1.0", "arm,psci-1.1"};
+    int node = -FDT_ERR_NOTFOUND;
+    for (unsigned i = 0; i < ARRAY_SIZE(names) && node < 0; i++)
+        node = fdt_node_offset_by_compatible(fdt, -1, names[i]);
+    return node;
+}
+
+enum psci_method linux_psci_method(const void *fdt)
+{
+    int node = psci_node(fdt), len = 0;
+    const char *method = node < 0 ? NULL : fdt_getprop(fdt, node, "method", &len);
+    if (method && len == 4 && !memcmp(method, "hvc", 4))
+        return PSCI_HVC;
+    return method && len == 4 && !memcmp(method, "smc", 4) ? PSCI_SMC : PSCI_OFF;
+}
+
+/* Leaves a node exactly if somebody will answer. */
+static int edit_psci(void *fdt, enum psci_method asked, enum psci_method *now)
+{
+    int node, err;
+    *now = asked == PSCI_AUTO ? linux_psci_method(fdt) : asked;
+    while ((node = psci_node(fdt)) >= 0 || (node = fdt_node_offset_by_compatible(fdt, -1, "arm,psci")) >= 0)
+        if ((err = fdt_del_node(fdt, node)))
+            return err;
+    if (*now == PSCI_OFF)
+        return 0;
+    node = fdt_add_subnode(fdt, 0, "psci");
+    if (node < 0)
+        return node;
+    err = fdt_setprop_string(fdt, node, "compatible", "arm,psci-0.2");
+    return err ? err : fdt_setprop_string(fdt, node, "method", *now == PSCI_HVC ? "hvc" : "smc");
+}
+
+static int edit_cpus(void *fdt, const struct linux_board *b, enum psci_method psci)
 {
     int cpus = fdt_path_offset(fdt, "/cpus"), node, err = 0;
     if (cpus < 0)
@@ -251,7 +287,8 @@ static int edit_cpus(void *fdt, const struct linux_board *b)
             return node;
         if ((err = fdt_setprop_string(fdt, node, "device_type", "cpu")) ||
             (err = fdt_setprop_string(fdt, node, "compatible", b->cpu)) ||
-            (err = fdt_setprop_u32(fdt, node, "reg", i)))
+            (err = fdt_setprop_u32(fdt, node, "reg", i)) ||
+            (psci != PSCI_OFF && (err = fdt_setprop_string(fdt, node, "enable-method", "psci"))))
             return err;
     }
     return 0;
@@ -361,7 +398,9 @@ static bool edit_dtb(struct linux_image *img, const struct linux_files *f,
         return fdt_error(e, f->dtb, "the devices", err);
     if ((err = edit_memory(fdt, b)))
         return fdt_error(e, f->dtb, "/memory", err);
-    if ((err = edit_cpus(fdt, b)))
+    if ((err = edit_psci(fdt, b->psci, &img->psci)))
+        return fdt_error(e, f->dtb, "/psci", err);
+    if ((err = edit_cpus(fdt, b, img->psci)))
         return fdt_error(e, f->dtb, "/cpus", err);
     if ((err = add_virtio(fdt, b)))
         return fdt_error(e, f->dtb, "the virtio nodes", err);

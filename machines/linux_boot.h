@@ -7,7 +7,7 @@
 #ifndef MACHINES_LINUX_BOOT_H
 #define MACHINES_LINUX_BOOT_H
 
-#include "engine/base/base.h"
+#include "machines/machine.h"
 
 /* The board as its device tree should tell it. */
 struct linux_board {
@@ -23,6 +23,7 @@ struct linux_board {
     gpa virtio_base; /* slots of virtio_bytes each, with consecutive shared interrupts */
     uint32_t virtio_bytes;
     unsigned virtio_slots, virtio_spi;
+    enum psci_method psci; /* as asked for */
 };
 
 struct linux_files {
@@ -36,11 +37,14 @@ struct linux_image {
         gpa base;
     } kernel, dtb, initrd; /* initrd.bytes 0: none */
     gpa end;               /* first byte behind all of them */
+    enum psci_method psci; /* what the tree now says: OFF, HVC or SMC */
 };
 
 /* Read, check, edit the device tree, decide on places. LAUNCH. Returns false with e filled and nothing allocated. */
 bool linux_open(struct linux_image *img, const struct linux_files *files,
                 const struct linux_board *board, struct error *e);
+/* How a checked tree says that PSCI 0.2 or later is called: HVC, SMC, or OFF if it does not. */
+enum psci_method linux_psci_method(const void *fdt);
 /* Store all to guest memory. LAUNCH, or all vCPUs stopped. */
 void linux_place(const struct linux_image *img);
 void linux_free(struct linux_image *img);

@@ -1,7 +1,7 @@
 /*
  * linux_boot_test.c — kernels, device trees and RAM disks, good and bad
  *
- * Paths: what the edited tree tells; places that do not overlap; every refusal; random damage to a tree.
+ * Paths: what the edited tree tells; PSCI nodes; places that do not overlap; every refusal; random damage to a tree.
  */
 #include <libfdt.h>
 #include <stdio.h>
@@ -138,6 +138,51 @@ static void edited_tree(void **state)
     linux_free(&img);
 }
 
+/* A /psci node stays, comes or goes as asked, and the CPUs' enable-method with it. */
+static void psci(void **state)
+{
+    static const struct {
+        const char *compatible, *method; /* in the file; NULL: no node */
+        enum psci_method asked, now;
+    } rows[] = {
+        {NULL, NULL, PSCI_AUTO, PSCI_OFF},
+        {NULL, NULL, PSCI_HVC, PSCI_HVC},
+        {NULL, NULL, PSCI_SMC, PSCI_SMC},
+        {"arm,psci-0.2", "hvc", PSCI_AUTO, PSCI_HVC},
+        {"arm,psci-1.0", "smc", PSCI_AUTO, PSCI_SMC},
+        {"arm,psci-1.0", "smc", PSCI_HVC, PSCI_HVC},
+        {"arm,psci-0.2", "hvc", PSCI_OFF, PSCI_OFF},
+        {"arm,psci-0.2", "telegraph", PSCI_AUTO, PSCI_OFF},
+        {"arm,psci-0.2", NULL, PSCI_AUTO, PSCI_OFF},
+        {"arm,psci", "hvc", PSCI_AUTO, PSCI_OFF}, /* 0.1: its numbers are its own */
+    };
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        static uint8_t tree[8192], small[4096];
+        struct linux_image img;
+        struct error e;
+        make_tree(small, sizeof small, "test,board");
+        assert_int_equal(fdt_open_into(small, tree, sizeof tree), 0);
+        if (rows[i].compatible) {
+            int node = fdt_add_subnode(tree, 0, "psci");
+            fdt_setprop_string(tree, node, "compatible", rows[i].compatible);
+            if (rows[i].method)
+                fdt_setprop_string(tree, node, "method", rows[i].method);
+        }
+        store(dtb, "dtb", tree, sizeof tree);
+        board.psci = rows[i].asked;
+        assert_true(try(&img, &e, false));
+        assert_int_equal(img.psci, rows[i].now);
+        assert_int_equal(linux_psci_method(img.dtb.data), rows[i].now);
+        bool there = fdt_path_offset(img.dtb.data, "/psci") >= 0;
+        bool method = fdt_getprop(img.dtb.data, fdt_path_offset(img.dtb.data, "/cpus/cpu@1"),
+                                  "enable-method", NULL) != NULL;
+        if (there != (rows[i].now != PSCI_OFF) || method != there)
+            fail_msg("row %u: node %d, enable-method %d", i, there, method);
+        linux_free(&img);
+    }
+}
+
 static void memory_sizes(void **state)
 {
     struct linux_image img;
@@ -231,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(edited_tree, setup, tidy),
+        cmocka_unit_test_setup_teardown(psci, setup, tidy),
         cmocka_unit_test_setup_teardown(memory_sizes, setup, tidy),
         cmocka_unit_test_setup_teardown(refusals, setup, tidy),
         cmocka_unit_test_setup_teardown(damaged_trees, setup, tidy),

@@ -70,6 +70,9 @@ void machine_request_end(enum machine_end how, int exit_code);
 
 /* -- The machine itself ---------------------------------------------------------------------------- */
 
+/* Who answers PSCI calls (ARM DEN 0022), and by which instruction. AUTO, of a configuration: as the device tree says. */
+enum psci_method { PSCI_AUTO, PSCI_OFF, PSCI_HVC, PSCI_SMC };
+
 struct machine_config {
     unsigned smp;       /* 1..MAX_VCPUS */
     uint64_t ram_bytes; /* multiple of 1 MiB */
@@ -80,6 +83,7 @@ struct machine_config {
     const char *initrd, *append; /* with kernel; file, command line; or NULL */
     const char *uart1;     /* file that gets what the guest writes to UART1, or NULL */
     const char *disk;      /* FILE[,ro|,cow], or NULL */
+    enum psci_method psci;
     const char *const *argv; /* NULL-terminated: the guest's command line for semihosting */
     int uart_fd_in, uart_fd_out; /* UART0; -1: none */
 };
@@ -117,6 +121,7 @@ struct machine_type {
 struct machine {
     const struct machine_type *type;
     struct machine_config cfg;
+    enum psci_method psci; /* W: create; never AUTO. With PSCI all CPUs but the first are off at entry. */
     void *board; /* the machine's own state */
 };
 

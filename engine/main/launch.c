@@ -27,6 +27,7 @@
 #include "engine/main/crash.h"
 #include "engine/main/monitor.h"
 #include "engine/main/pin.h"
+#include "engine/main/psci.h"
 #include "engine/main/semihost.h"
 #include "engine/main/stats.h"
 #include "engine/mem/mem.h"
@@ -168,6 +169,7 @@ static bool make_machine(const struct resolved *r, struct error *e)
         .append = options->append,
         .uart1 = options->uart1,
         .disk = options->disk,
+        .psci = (enum psci_method)options->psci,
         .argv = options->guest_args,
         .uart_fd_in = STDIN_FILENO,
         .uart_fd_out = STDOUT_FILENO,
@@ -190,7 +192,7 @@ static bool launch_schemes(struct error *e)
     return true;
 }
 
-/* Registers as the machine has them at power-on. A CPU that is off waits for an interrupt. */
+/* Registers as the machine has them at power-on. A CPU that is off waits for PSCI's CPU_ON. */
 static void enter_state(void)
 {
     for (unsigned i = 0; i < nvcpus; i++) {
@@ -199,7 +201,8 @@ static void enter_state(void)
         machine.type->entry_state(&machine, i, regs, &cpsr, &on);
         arm_reset(vcpus[i], regs, cpsr);
         atomic_store_explicit(&vcpus[i]->event, 0, memory_order_relaxed);
-        vcpu_thread(vcpus[i])->sleep = on ? 0 : SLEEP_WFI;
+        vcpu_thread(vcpus[i])->sleep = on ? 0 : SLEEP_OFF;
+        psci_reset(i, on);
         vcpu_thread(vcpus[i])->ack_wait = false;
     }
 }
@@ -218,6 +221,7 @@ static bool come_to_life(const struct resolved *r, struct error *e)
     }
     arm_clear_exclusive = atomics->clear;
     arm_semihost = options->semihosting == SEMIHOSTING_ON ? semihost_from_guest : NULL;
+    psci_setup(machine.psci);
     if (!launch_schemes(e))
         return false;
     enter_state();

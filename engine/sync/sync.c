@@ -263,6 +263,8 @@ void vcpu_send_event_all(void)
 static bool awake(struct vcpu *v, int kind)
 {
     uint32_t lines = atomic_load_explicit(&v->lines, memory_order_acquire); /* pairs with vcpu_set_line() */
+    if (kind == SLEEP_OFF)
+        return false;
     if (kind == SLEEP_WFI)
         return lines;
     if (((lines & LINE_IRQ) && !(v->cpsr & CPSR_I)) || ((lines & LINE_FIQ) && !(v->cpsr & CPSR_F)) ||

@@ -59,7 +59,8 @@ void sync_wait_end(struct vcpu *v);
 
 /* -- Sleeping ---------------------------------------------------------------------------------------------------------- */
 
-enum { SLEEP_WFI = 1, SLEEP_WFE = 2 };
+/* OFF: nothing but work queued on v ends it, which has to clear vcpu_thread(v)->sleep. */
+enum { SLEEP_WFI = 1, SLEEP_WFE = 2, SLEEP_OFF = 4 };
 /* GUEST: v goes to sleep at its next safepoint (the block must end). */
 void vcpu_request_sleep(struct vcpu *v, int kind);
 /* FOREIGN: SEV, lost reservations. */

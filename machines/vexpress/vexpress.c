@@ -10,12 +10,13 @@
  *
  * Every CPU starts at the entry point of an ELF, in secure supervisor mode. A raw image (a kernel) starts on CPU 0 with
  * r0 = 0, r1 = machine number, r2 = device tree; the other CPUs wait in a pen in SRAM until SYS_FLAGS holds an address
- * and an interrupt wakes them, as the board's boot monitor has it.
+ * and an interrupt wakes them, as the board's boot monitor has it. With PSCI they are off.
  */
 #include "machines/vexpress/vexpress.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libfdt.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -55,6 +56,7 @@ struct board {
     uint8_t *dtb;
     size_t dtb_bytes;
     gpa dtb_base;
+    enum psci_method dtb_psci; /* of the tree of a raw image */
     int uart1_fd; /* or -1 */
     struct virtio_dev *rng, *disk; /* disk may be NULL */
     struct {
@@ -183,6 +185,9 @@ static bool load_dtb(struct board *b, const struct machine_config *cfg, struct e
                   cfg->dtb);
         return false;
     }
+    /* The tree of a raw image stays as it is; a damaged one is the image's own affair. */
+    if (!fdt_check_full(b->dtb, b->dtb_bytes))
+        b->dtb_psci = linux_psci_method(b->dtb);
     gpa ram_end = RAM_BASE + cfg->ram_bytes;
     b->dtb_base = RAM_BASE + DTB_OFFSET;
     if (b->dtb_base + b->dtb_bytes > ram_end)
@@ -218,6 +223,7 @@ static bool open_kernel(struct board *b, const struct machine_config *cfg, struc
         .virtio_bytes = VIRTIO_SLOT_BYTES,
         .virtio_slots = VIRTIO_SLOTS,
         .virtio_spi = VIRTIO_SPI,
+        .psci = cfg->psci,
     };
     const struct linux_files files = {cfg->kernel, cfg->dtb, cfg->initrd, cfg->append};
     return linux_open(&b->boot, &files, &board, e);
@@ -228,7 +234,8 @@ static void place_images(struct machine *m, bool clear)
     struct board *b = m->board;
     if (m->cfg.kernel) {
         linux_place(&b->boot);
-        place_pen();
+        if (m->psci == PSCI_OFF)
+            place_pen();
         return;
     }
     image_place(&b->image, clear);
@@ -236,7 +243,7 @@ static void place_images(struct machine *m, bool clear)
         enum mem_result r = mem_write(b->dtb_base, b->dtb, b->dtb_bytes);
         CHECK(r == MEM_OK, "device tree was checked to be in RAM");
     }
-    if (m->cfg.raw)
+    if (m->cfg.raw && m->psci == PSCI_OFF)
         place_pen();
 }
 
@@ -283,6 +290,7 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
     struct board *b = calloc(1, sizeof *b);
     CHECK(b, "out of memory");
     b->uart1_fd = -1;
+    b->dtb_psci = PSCI_OFF;
     const struct load_range ranges[] = {
         {RAM_BASE, cfg->ram_bytes, "RAM"},
         {SRAM_BASE, SRAM_BYTES, "SRAM"},
@@ -307,6 +315,7 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
         }
     }
     m->board = b;
+    m->psci = cfg->kernel ? b->boot.psci : cfg->psci == PSCI_AUTO ? b->dtb_psci : cfg->psci;
 
     console_setup(cfg->uart_fd_in, cfg->uart_fd_out);
     device_lock();
@@ -328,7 +337,7 @@ static void vexpress_entry_state(struct machine *m, unsigned cpu, uint32_t regs[
     const struct board *b = m->board;
     memset(regs, 0, 16 * sizeof regs[0]);
     *cpsr = CPSR_ENTRY | (b->image.thumb ? 0x20 : 0);
-    *powered_on = true;
+    *powered_on = cpu == 0 || m->psci == PSCI_OFF;
     regs[15] = b->image.entry;
     if (!m->cfg.raw && !m->cfg.kernel)
         return;
