@@ -137,13 +137,10 @@ static void ttbr_write64(struct vcpu *v, const struct reg64 *r, uint64_t val)
 
 static void dacr_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
-    uint32_t diff = v->sys.dacr ^ val, domains = 0;
+    uint32_t old = v->sys.dacr;
     (void)r;
     v->sys.dacr = val;
-    for (unsigned d = 0; d < 16; d++)
-        domains |= bits(diff, 2 * d + 1, 2 * d) ? BIT(d) : 0;
-    if (domains)
-        softmmu_flush_domains(v, domains);
+    softmmu_dacr_changed(v, old);
 }
 
 static void contextidr_write(struct vcpu *v, const struct reg *r, uint32_t val)

@@ -116,6 +116,8 @@ static void transfer(struct xlate *x, uint32_t arg, const struct indexing *ix, i
         addr = moved = add_offset(x, base, off, ix->up);
     uint32_t mem = arg & 0xff;
     ir_val v = IR_NONE;
+    if ((mem & MEM_USER) && xlate_flag(x, TBF_PRIV))
+        call(x, HELPER_SETTLE_USER, IR_NONE, IR_NONE, IR_NONE);
     if (arg & MEMF_LOAD)
         v = load(x, addr, mem);
     else

@@ -39,6 +39,8 @@ void arm_switch_mode(struct vcpu *v, uint32_t mode)
     int from = arm_bank(old), to = arm_bank(mode);
     CHECK(to >= 0, "switch to mode %#x", mode);
     v->cpsr = (v->cpsr & ~0x1fu) | mode;
+    if (mode == MODE_USR && v->tlb)
+        softmmu_settle_user(v);
     if (from == to || from < 0)
         return;
     struct arm_sys *s = &v->sys;

@@ -136,6 +136,11 @@ void helper_dsb(struct vcpu *v)
     vcpu_leave(v, LEAVE_CONTINUE);
 }
 
+void helper_settle_user(struct vcpu *v)
+{
+    softmmu_settle_user(v);
+}
+
 void helper_isb(struct vcpu *v)
 {
     (void)v; /* the end of the block is what it is for */

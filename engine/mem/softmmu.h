@@ -87,8 +87,11 @@ bool softmmu_fetch(struct vcpu *v, gva va, bool raise, gpa *canon, const uint8_t
 void softmmu_flush_all(struct vcpu *v);
 void softmmu_flush_page(struct vcpu *v, gva va);
 void softmmu_flush_nonglobal(struct vcpu *v); /* ASID switch */
-/* Entries made through a domain of the mask (bit n: domain n): DACR changed. */
-void softmmu_flush_domains(struct vcpu *v, uint32_t domains);
+/* v->sys.dacr was `old` and no longer is: what privileged accesses find follows at once; what unprivileged ones find, by
+ * softmmu_settle_user(), which whoever goes to User mode or is about to make an unprivileged access in another mode
+ * (LDRT) calls first. Owner's thread. */
+void softmmu_dacr_changed(struct vcpu *v, uint32_t old);
+void softmmu_settle_user(struct vcpu *v);
 /* Empty the jump cache. Owner's thread or QUIESCED. */
 void jc_clear(struct vcpu *v);
 

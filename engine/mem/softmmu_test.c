@@ -338,15 +338,56 @@ static void flush_keeps_global(void **state)
     consistent();
 }
 
-static void flush_of_domains(void **state)
+static void set_dacr(uint32_t dacr)
+{
+    uint32_t old = v->sys.dacr;
+    v->sys.dacr = dacr;
+    softmmu_dacr_changed(v, old);
+}
+
+static void rights_of_domains(void **state)
 {
     (void)state;
-    fake_map(MMU_PRIV, VA + 0x1000, 0x1000, TEST_RAM, PTE_RWX, 12, 3);
+    uint64_t *priv = &v->flat.load[MMU_PRIV][(VA >> 12) + 1];
+    uint64_t *user = &v->flat.load[MMU_USER][(VA >> 12) + 1];
+    for (unsigned mode = 0; mode < MMU_MODES; mode++)
+        fake_map(mode, VA + 0x1000, 0x1000, TEST_RAM, PTE_RWX, 12, 3);
+    set_dacr(0x55);
     slow_load(v, VA, MEM_32);
     slow_load(v, VA + 0x1000, MEM_32);
-    softmmu_flush_domains(v, BIT(3) | BIT(7));
+    slow_load(v, VA + 0x1000, MEM_32 | MEM_USER);
+    fetch(VA + 0x1000);
+    jc_put(VA + 0x1124, MMU_PRIV);
+    uint64_t walks = v->counters[CNT_PAGE_WALKS];
+
+    set_dacr(0x15); /* no access by domain 3 */
     assert_int_not_equal(v->flat.load[MMU_PRIV][VA >> 12], 0);
-    assert_int_equal(v->flat.load[MMU_PRIV][(VA >> 12) + 1], 0);
+    assert_int_equal(*priv, 0);
+    assert_int_equal(v->flat.exec[MMU_PRIV][(VA >> 12) + 1], 0);
+    assert_false(jc_has(VA + 0x1124, MMU_PRIV));
+    consistent();
+    assert_int_not_equal(*user, 0); /* nobody looks */
+    set_dacr(0x55);
+    softmmu_settle_user(v);
+    assert_int_not_equal(*user, 0); /* it is as it was */
+    slow_load(v, VA + 0x1000, MEM_32);
+    assert_int_not_equal(*priv, 0);
+    assert_int_equal(v->counters[CNT_PAGE_WALKS], walks); /* the entry was kept */
+
+    set_dacr(0x15);
+    softmmu_settle_user(v);
+    assert_int_equal(*user, 0);
+    set_dacr(0xd5); /* manager: other rights than when it was walked */
+    assert_int_equal(*priv | *user, 0);
+    slow_load(v, VA + 0x1000, MEM_32 | MEM_USER);
+    slow_load(v, VA + 0x1000, MEM_32);
+    assert_int_equal(v->counters[CNT_PAGE_WALKS], walks + 2);
+    consistent();
+
+    v->cpsr = MODE_USR;
+    set_dacr(0x55);
+    assert_int_equal(*user, 0);
+    v->cpsr = MODE_SVC;
     consistent();
 }
 
@@ -503,7 +544,7 @@ static void soak(void **state)
             if (rand() % 2)
                 softmmu_flush_nonglobal(v);
             else
-                softmmu_flush_domains(v, 1u << rand() % 4);
+                set_dacr(v->sys.dacr ^ 1u << 2 * (rand() % 4));
             break;
         case 2: fetch(va); break;
         case 3: page_set_flag(v, TEST_RAM + where[p] * 0x1000, PAGE_CODE); break;
@@ -536,7 +577,7 @@ int main(void)
         T(flush_by_page),
         T(flush_by_page_takes_all_of_a_larger_one),
         T(flush_keeps_global),
-        T(flush_of_domains),
+        T(rights_of_domains),
         T(watched_frames_are_not_filled),
         T(exclusive_frames),
         T(a_store_under_one_flag_holds_up_the_other),

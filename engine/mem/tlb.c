@@ -5,6 +5,14 @@
  * T2: a jump cache entry for a pc in mode m was made while flat.exec[m] held pc's page, so whoever takes an exec
  *     entry away empties that page's part of the jump cache.
  *
+ * T3: a vCPU in User mode has user_dacr == sys.dacr, and the flat tables of mode m hold no entry whose domain had other
+ *     rights when it was walked than DACR (MMU_PRIV) or user_dacr (MMU_USER) now give. Entries outside of the flat
+ *     tables may be older: they remember the rights.
+ *
+ * A kernel that keeps itself from user memory by DACR writes it at each entry, exit and copy from user space. So it is
+ * the flat tables alone that a write empties, of filled entries in lists by domain, and those of User mode only
+ * when they are next looked at: most often DACR then is what it was.
+ *
  * TLB maintenance by address must reach all of a mapping larger than a page (ARM DDI 0406C B3.10.1): `large`
  * counts entries made from large pages and sections for each MiB, `huge` those from larger mappings; only
  * where they are not 0 does a flush by address look through the pools.
@@ -20,8 +28,8 @@ struct pool {
     struct tlb_entry *e; /* MAX_ENTRIES reserved, n used */
     uint32_t n, free;    /* free: list of dead ones below n; index + 1 */
     uint32_t nfree;
-    /* Heads of lists, index + 1. Domains doubly linked: some kernels change DACR at every entry. */
-    uint32_t by_domain[16];
+    /* Heads of lists, index + 1. By domain only what is filled, doubly linked. */
+    uint32_t by_domain[MMU_MODES][16];
     uint32_t by_page[BUCKETS], by_frame[BUCKETS];
 };
 
@@ -31,6 +39,7 @@ struct softmmu {
     struct pool pool[POOLS];
     uint16_t large[4096]; /* by MiB of virtual address */
     uint32_t huge;
+    uint32_t user_dacr; /* T3 */
 };
 
 static inline struct softmmu *of(struct vcpu *v)
@@ -98,28 +107,9 @@ static void unlink_frame(struct pool *p, struct tlb_entry *e)
     *at = e->fnext;
 }
 
-/* Take e out of the flat tables; of the frame's list too unless the caller empties all lists. */
-static void unfill(struct vcpu *v, struct pool *p, struct tlb_entry *e, bool lists)
-{
-    uint32_t vp = e->page >> 12;
-    if (e->filled & IN_LOAD)
-        v->flat.load[e->mode][vp] = 0;
-    if (e->filled & IN_STORE) {
-        v->flat.store[e->mode][vp] = 0;
-        if (lists)
-            unlink_frame(p, e);
-        else
-            p->by_frame[frame_bucket(e->canon)] = 0;
-    }
-    if (e->filled & IN_EXEC)
-        v->flat.exec[e->mode][vp] = 0;
-    v->counters[CNT_TLB_FLUSHED_ENTRIES] += (unsigned)__builtin_popcount(e->filled);
-    e->filled = 0;
-}
-
 static void link_domain(struct pool *p, struct tlb_entry *e)
 {
-    uint32_t id = (uint32_t)(e - p->e) + 1, *head = &p->by_domain[e->domain];
+    uint32_t id = (uint32_t)(e - p->e) + 1, *head = &p->by_domain[e->mode][e->domain];
     e->dnext = *head;
     e->dprev = 0;
     if (*head)
@@ -134,7 +124,28 @@ static void unlink_domain(struct pool *p, struct tlb_entry *e)
     if (e->dprev)
         p->e[e->dprev - 1].dnext = e->dnext;
     else
-        p->by_domain[e->domain] = e->dnext;
+        p->by_domain[e->mode][e->domain] = e->dnext;
+}
+
+/* Take e out of the flat tables; of its lists too unless the caller empties all lists. */
+static void unfill(struct vcpu *v, struct pool *p, struct tlb_entry *e, bool lists)
+{
+    uint32_t vp = e->page >> 12;
+    if (e->filled & IN_LOAD)
+        v->flat.load[e->mode][vp] = 0;
+    if (e->filled & IN_STORE) {
+        v->flat.store[e->mode][vp] = 0;
+        if (lists)
+            unlink_frame(p, e);
+        else
+            p->by_frame[frame_bucket(e->canon)] = 0;
+    }
+    if (e->filled & IN_EXEC)
+        v->flat.exec[e->mode][vp] = 0;
+    if (e->filled && lists)
+        unlink_domain(p, e);
+    v->counters[CNT_TLB_FLUSHED_ENTRIES] += (unsigned)__builtin_popcount(e->filled);
+    e->filled = 0;
 }
 
 static void remove_entry(struct vcpu *v, struct pool *p, struct tlb_entry *e)
@@ -149,7 +160,6 @@ static void remove_entry(struct vcpu *v, struct pool *p, struct tlb_entry *e)
     if (e->filled & IN_EXEC)
         jc_clear_page(v, e->mode, e->page);
     unfill(v, p, e, true);
-    unlink_domain(p, e);
     count_size(of(v), e, -1);
     e->live = false;
     e->next = p->free;
@@ -202,6 +212,11 @@ static struct tlb_entry *new_entry(struct vcpu *v, struct pool *p)
     return &p->e[p->n++];
 }
 
+static inline uint8_t domain_rights(uint32_t dacr, unsigned domain)
+{
+    return (uint8_t)(dacr >> 2 * domain & 3);
+}
+
 static inline bool allows(const struct tlb_entry *e, enum access acc)
 {
     return acc == ACC_LOAD ? e->read : acc == ACC_STORE ? e->write : e->exec;
@@ -211,13 +226,15 @@ struct tlb_entry *tlb_try(struct vcpu *v, gva va, enum access acc, unsigned mode
 {
     struct softmmu *m = of(v);
     gva page = va & GUEST_PAGE_MASK;
+    if (mode == MMU_USER)
+        softmmu_settle_user(v);
     struct pool *in = NULL;
     struct tlb_entry *e = NULL;
     for (unsigned i = 0; i < POOLS && !e; i++) {
         in = &m->pool[i];
         e = find_in(in, page, mode);
     }
-    if (e && allows(e, acc))
+    if (e && allows(e, acc) && e->rights == domain_rights(v->sys.dacr, e->domain))
         return e;
 
     /* No entry, or one that says no: walk. The tables may allow by now what they did not when the entry was made. */
@@ -237,6 +254,7 @@ struct tlb_entry *tlb_try(struct vcpu *v, gva va, enum access acc, unsigned mode
                             .mode = (uint8_t)mode,
                             .shift = w.page_shift,
                             .domain = w.domain,
+                            .rights = domain_rights(v->sys.dacr, w.domain),
                             .live = true,
                             .read = w.read,
                             .write = w.write,
@@ -248,7 +266,6 @@ struct tlb_entry *tlb_try(struct vcpu *v, gva va, enum access acc, unsigned mode
     uint32_t *head = &p->by_page[page_bucket(page, mode)];
     e->next = *head;
     *head = (uint32_t)(e - p->e) + 1;
-    link_domain(p, e);
     count_size(m, e, +1);
     return e;
 }
@@ -278,13 +295,15 @@ void tlb_fill(struct vcpu *v, struct tlb_entry *e, unsigned in)
     if (e->filled & in)
         return;
     struct softmmu *m = of(v);
+    bool global = e >= m->pool[GLOBAL].e && e < m->pool[GLOBAL].e + MAX_ENTRIES;
+    struct pool *p = &m->pool[global ? GLOBAL : LOCAL];
     uint32_t vp = e->page >> 12;
     uint64_t diff = (uint64_t)(uintptr_t)e->host - e->page;
+    if (!e->filled)
+        link_domain(p, e);
     if (in == IN_LOAD) {
         v->flat.load[e->mode][vp] = diff;
     } else if (in == IN_STORE) {
-        bool global = e >= m->pool[GLOBAL].e && e < m->pool[GLOBAL].e + MAX_ENTRIES;
-        struct pool *p = &m->pool[global ? GLOBAL : LOCAL];
         uint32_t *head = &p->by_frame[frame_bucket(e->canon)];
         e->fnext = *head;
         *head = (uint32_t)(e - p->e) + 1;
@@ -310,6 +329,8 @@ void tlb_drop_frame(struct vcpu *v, gpa frame)
             *at = e->fnext;
             v->flat.store[e->mode][e->page >> 12] = 0;
             e->filled &= (uint8_t)~IN_STORE;
+            if (!e->filled)
+                unlink_domain(p, e);
             count(v, TLB_FLUSHED_ENTRIES);
         }
     }
@@ -351,16 +372,56 @@ void softmmu_flush_page(struct vcpu *v, gva va)
     }
 }
 
-void softmmu_flush_domains(struct vcpu *v, uint32_t domains)
+static uint32_t domains_of(uint32_t diff)
 {
+    uint32_t domains = 0;
+    for (unsigned d = 0; diff; d++, diff >>= 2)
+        domains |= diff & 3 ? BIT(d) : 0;
+    return domains;
+}
+
+/* Take what was filled through these domains out of the flat tables; the entries stay. */
+static void unfill_domains(struct vcpu *v, unsigned mode, uint32_t domains)
+{
+    unsigned exec = 0;
+    gva page = 0;
     count(v, TLB_FLUSHES);
-    for (unsigned i = 0; i < POOLS; i++) {
-        struct pool *p = &of(v)->pool[i];
-        for (unsigned d = 0; d < 16; d++) {
-            while (bit(domains, d) && p->by_domain[d])
-                remove_entry(v, p, &p->e[p->by_domain[d] - 1]);
+    for (; domains; domains &= domains - 1) {
+        unsigned d = (unsigned)__builtin_ctz(domains);
+        for (unsigned i = 0; i < POOLS; i++) {
+            struct pool *p = &of(v)->pool[i];
+            while (p->by_domain[mode][d]) {
+                struct tlb_entry *e = &p->e[p->by_domain[mode][d] - 1];
+                if (e->filled & IN_EXEC) {
+                    exec++;
+                    page = e->page;
+                }
+                unfill(v, p, e, true);
+            }
         }
     }
+    if (exec == 1)
+        jc_clear_page(v, mode, page);
+    else if (exec)
+        jc_clear_mode(v, mode);
+}
+
+void softmmu_dacr_changed(struct vcpu *v, uint32_t old)
+{
+    if (old == v->sys.dacr)
+        return;
+    unfill_domains(v, MMU_PRIV, domains_of(old ^ v->sys.dacr));
+    if (vcpu_mmu_mode(v) == MMU_USER)
+        softmmu_settle_user(v);
+}
+
+void softmmu_settle_user(struct vcpu *v)
+{
+    struct softmmu *m = of(v);
+    if (LIKELY(m->user_dacr == v->sys.dacr))
+        return;
+    unfill_domains(v, MMU_USER, domains_of(m->user_dacr ^ v->sys.dacr));
+    m->user_dacr = v->sys.dacr;
 }
 
 /* -- Life ---------------------------------------------------------------------------------------------- */
@@ -401,7 +462,7 @@ const char *tlb_verify(struct vcpu *v)
     }
     for (unsigned i = 0; i < POOLS; i++) {
         struct pool *p = &m->pool[i];
-        uint32_t live = 0, in_frames = 0, in_domains = 0, stores = 0;
+        uint32_t live = 0, in_frames = 0, in_domains = 0, stores = 0, filled = 0;
         for (uint32_t n = 0; n < p->n; n++) {
             struct tlb_entry *e = &p->e[n];
             if (!e->live)
@@ -418,20 +479,25 @@ const char *tlb_verify(struct vcpu *v)
                 entries[k] += (e->filled >> k) & 1;
             stores += (e->filled & IN_STORE) != 0;
             huge += e->shift > 20;
+            filled += e->filled != 0;
+            uint32_t dacr = e->mode == MMU_USER ? m->user_dacr : v->sys.dacr;
+            if (e->filled && e->rights != domain_rights(dacr, e->domain))
+                return "an entry is filled with rights that DACR has taken";
         }
         for (unsigned b = 0; b < BUCKETS; b++) {
             for (uint32_t id = p->by_frame[b]; id; id = p->e[id - 1].fnext)
                 in_frames++;
         }
-        for (unsigned d = 0; d < 16; d++) {
-            for (uint32_t id = p->by_domain[d]; id; id = p->e[id - 1].dnext) {
-                if (!p->e[id - 1].live || p->e[id - 1].domain != d)
+        for (unsigned d = 0; d < 16 * MMU_MODES; d++) {
+            for (uint32_t id = p->by_domain[d / 16][d % 16]; id; id = p->e[id - 1].dnext) {
+                struct tlb_entry *e = &p->e[id - 1];
+                if (!e->live || e->domain != d % 16 || e->mode != d / 16)
                     return "a domain's list holds what it should not";
                 in_domains++;
             }
         }
-        if (in_domains != live)
-            return "domain lists and entries differ";
+        if (in_domains != filled)
+            return "domain lists and filled entries differ";
         if (in_frames != stores)
             return "frame lists and store entries differ";
         if (live + p->nfree != p->n)

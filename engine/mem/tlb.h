@@ -19,13 +19,14 @@ struct tlb_entry {
     uint8_t mode;
     uint8_t shift;  /* of the mapping it was made from */
     uint8_t domain;
+    uint8_t rights; /* of the domain, in DACR's two bits, when it was walked */
     uint8_t filled; /* IN_*: flat tables that hold it */
     bool live;
     bool read, write, exec;
     bool device;    /* memory type; a RAM frame may be mapped as device memory */
     uint32_t next;  /* same bucket of page, or free list; index + 1, 0 ends */
     uint32_t fnext; /* same bucket of frame, if IN_STORE */
-    uint32_t dnext, dprev; /* same domain */
+    uint32_t dnext, dprev; /* same mode and domain, if filled */
     gpa pa;
     gpa canon;      /* of the frame */
     uint8_t *host;  /* of the frame; NULL: not RAM */
