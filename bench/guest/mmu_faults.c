@@ -179,6 +179,30 @@ rt_isb();                   \
 RT_MRC(0, c7, c4, 0);       \
  })
 
+static void set_dacr(uint32_t dacr)
+{
+    RT_MCR(0, c3, c0, 0, dacr);
+    rt_isb();
+}
+
+/* As a kernel does that keeps itself from user memory: no TLB maintenance. */
+static void domain_1_comes_and_goes(unsigned cpu)
+{
+    uint32_t va = section(S_DOMAIN_TABLE), dacr = RT_MRC(0, c3, c0, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        set_dacr(dacr | 1 << 2);
+        expect_fine(cpu, "domain allowed, load", p_ldr, va);
+        expect_fine(cpu, "domain allowed, store", p_str, va);
+        expect_fine(cpu, "domain allowed, unprivileged load", p_ldrt, va);
+        expect_fine(cpu, "domain allowed, unprivileged store", p_strt, va);
+        set_dacr(dacr);
+        expect_data(cpu, "domain taken, unprivileged load", p_ldrt, va, va, FS_DOMAIN2, READ, 1);
+        expect_data(cpu, "domain taken, unprivileged store", p_strt, va, va, FS_DOMAIN2, WRITE, 1);
+        expect_data(cpu, "domain taken, load", p_ldr, va, va, FS_DOMAIN2, READ, 1);
+        expect_data(cpu, "domain taken, store", p_str, va, va, FS_DOMAIN2, WRITE, 1);
+    }
+}
+
 static void checks(unsigned cpu)
 {
     expect_fine(cpu, "load of a mapped page", p_ldr, small(P_OK));
@@ -208,6 +232,7 @@ static void checks(unsigned cpu)
                 FS_DOMAIN1, READ, 1);
     expect_data(cpu, "domain, second level", p_str, section(S_DOMAIN_TABLE),
                 section(S_DOMAIN_TABLE), FS_DOMAIN2, WRITE, 1);
+    domain_1_comes_and_goes(cpu);
     expect_data(cpu, "permission, first level, store", p_str, section(S_READ_ONLY),
                 section(S_READ_ONLY), FS_PERM1, WRITE, 0);
     expect_data(cpu, "permission, first level, unprivileged", p_ldrt, section(S_NO_USER),
