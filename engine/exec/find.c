@@ -13,15 +13,12 @@ static void jc_fill(struct vcpu *v, struct exec_state *x, unsigned mode, uint32_
     if (tb->canon_next != UINT64_MAX)
         return;
     unsigned i = (pc_t >> 1) & (JC_ENTRIES - 1);
-    struct jc_entry *e = &v->jc[mode][i];
-    atomic_store_explicit(&e->key, JC_EMPTY(i), memory_order_relaxed);
-    atomic_store_explicit(&e->host, (void *)(uintptr_t)tb->entry_poll, memory_order_relaxed);
     x->jc_tb[mode][i] = tb;
-    atomic_store_explicit(&e->key, pc_t, memory_order_release);
+    jc_put(v, mode, pc_t, tb->entry_poll);
     /* Pairs with the fence in tb_unhook(): either its scan sees this entry, or we see that the block is dead. */
     atomic_thread_fence(memory_order_seq_cst);
     if (tb_is_dead(tb))
-        atomic_store_explicit(&e->key, JC_EMPTY(i), memory_order_relaxed);
+        jc_drop(v, mode, i);
 }
 
 /* The jump cache of a mode holds blocks of one set of key flags (T aside, which is in the key). */
@@ -29,8 +26,7 @@ static void jc_for_flags(struct vcpu *v, struct exec_state *x, unsigned mode, ui
 {
     if (x->jc_flags[mode] == base)
         return;
-    for (unsigned i = 0; i < JC_ENTRIES; i++)
-        atomic_store_explicit(&v->jc[mode][i].key, JC_EMPTY(i), memory_order_relaxed);
+    jc_clear_mode(v, mode);
     x->jc_flags[mode] = base;
 }
 

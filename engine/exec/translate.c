@@ -181,6 +181,8 @@ static enum attempt generate(struct vcpu *v, struct job *j, struct code_pool *po
         fill_from_code(tb, &code, &span);
     }
     code_pool_commit(pool, &span, used, tb);
+    if (j->bounded)
+        code_pool_forget(tb); /* walks over blocks see published ones; the code stays while this thread passes no safepoint */
     if (exec_config.dump && j->key.pc >= exec_config.dump_lo && j->key.pc <= exec_config.dump_hi)
         exec_dump_block(tb, ir, j->host, interp ? NULL : span.rw);
     count(v, TB_TRANSLATED);

@@ -71,7 +71,7 @@ static void print_code(uint64_t pc)
     wanted = (const uint8_t *)(uintptr_t)pc;
     found = NULL;
     if (tb_cache)
-        tb_cache->for_each(find_block);
+        tb_for_each(find_block);
     if (!found) {
         fprintf(stderr, "dbtlab: in a stub or a block that is no more\n");
         x64_dump(wanted, CODE_SHOWN, pc, print_line, "");

@@ -92,8 +92,6 @@ void softmmu_flush_nonglobal(struct vcpu *v); /* ASID switch */
  * (LDRT) calls first. Owner's thread. */
 void softmmu_dacr_changed(struct vcpu *v, uint32_t old);
 void softmmu_settle_user(struct vcpu *v);
-/* Empty the jump cache. Owner's thread or QUIESCED. */
-void jc_clear(struct vcpu *v);
 
 /* -- Page state (canonical frames) ------------------------------------------------------------------------------ */
 

@@ -257,10 +257,6 @@ static void fetches(void **state)
     consistent();
 }
 
-static void jc_put(gva pc, unsigned mode)
-{
-    atomic_store(&v->jc[mode][(pc >> 1) & (JC_ENTRIES - 1)].key, pc);
-}
 
 static bool jc_has(gva pc, unsigned mode)
 {
@@ -282,8 +278,8 @@ static void flush_by_page(void **state)
     fetch(VA);
     slow_load(v, VA + 0x1000, MEM_32);
     fetch(VA + 0x1000);
-    jc_put(VA + 0x124, MMU_PRIV);
-    jc_put(VA + 0x1124, MMU_PRIV);
+    jc_put(v, MMU_PRIV, VA + 0x124, NULL);
+    jc_put(v, MMU_PRIV, VA + 0x1124, NULL);
     softmmu_flush_page(v, VA + 0x234);
     assert_int_equal(v->flat.load[MMU_PRIV][VA >> 12], 0);
     assert_int_equal(v->flat.store[MMU_USER][VA >> 12], 0);
@@ -323,7 +319,7 @@ static void flush_keeps_global(void **state)
     slow_store(v, VA, 0, MEM_32);
     slow_store(v, VA + 0x1000, 0, MEM_32);
     fetch(VA + 0x1000);
-    jc_put(VA + 0x1124, MMU_PRIV);
+    jc_put(v, MMU_PRIV, VA + 0x1124, NULL);
     softmmu_flush_nonglobal(v);
     assert_int_equal(v->flat.store[MMU_PRIV][VA >> 12], 0);
     assert_int_not_equal(v->flat.store[MMU_PRIV][(VA >> 12) + 1], 0);
@@ -357,7 +353,7 @@ static void rights_of_domains(void **state)
     slow_load(v, VA + 0x1000, MEM_32);
     slow_load(v, VA + 0x1000, MEM_32 | MEM_USER);
     fetch(VA + 0x1000);
-    jc_put(VA + 0x1124, MMU_PRIV);
+    jc_put(v, MMU_PRIV, VA + 0x1124, NULL);
     uint64_t walks = v->counters[CNT_PAGE_WALKS];
 
     set_dacr(0x15); /* no access by domain 3 */

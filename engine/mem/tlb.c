@@ -57,33 +57,17 @@ static inline uint32_t frame_bucket(gpa frame)
     return (uint32_t)(frame >> 12) % BUCKETS;
 }
 
-/* -- Jump cache -------------------------------------------------------------------------------------- */
-
-static inline void jc_drop(struct vcpu *v, unsigned mode, unsigned i)
-{
-    atomic_store_explicit(&v->jc[mode][i].key, JC_EMPTY(i), memory_order_relaxed);
-}
-
-static void jc_clear_mode(struct vcpu *v, unsigned mode)
-{
-    for (unsigned i = 0; i < JC_ENTRIES; i++)
-        jc_drop(v, mode, i);
-}
-
-void jc_clear(struct vcpu *v)
-{
-    for (unsigned mode = 0; mode < MMU_MODES; mode++)
-        jc_clear_mode(v, mode);
-}
-
+/* Jump cache entries of one page: half of the cache may hold them. */
 static void jc_clear_page(struct vcpu *v, unsigned mode, gva page)
 {
-    for (unsigned i = 0; i < GUEST_PAGE_SIZE / 2; i++) {
-        unsigned at = ((page >> 1) + i) % JC_ENTRIES;
-        if ((atomic_load_explicit(&v->jc[mode][at].key, memory_order_relaxed) & GUEST_PAGE_MASK) ==
-            page)
-            jc_drop(v, mode, at);
-    }
+    _Static_assert(GUEST_PAGE_SIZE / 2 % 64 == 0 && JC_ENTRIES % (GUEST_PAGE_SIZE / 2) == 0, "whole words a page");
+    unsigned first = (page >> 1) % JC_ENTRIES / 64;
+    for (unsigned w = first; w < first + GUEST_PAGE_SIZE / 2 / 64; w++)
+        for (uint64_t set = v->jc_filled[mode][w]; set; set &= set - 1) {
+            unsigned i = w * 64 + (unsigned)__builtin_ctzll(set);
+            if ((atomic_load_explicit(&v->jc[mode][i].key, memory_order_relaxed) & GUEST_PAGE_MASK) == page)
+                jc_drop(v, mode, i);
+        }
 }
 
 /* -- Entries ------------------------------------------------------------------------------------------- */

@@ -146,16 +146,32 @@ void code_pool_forget(struct tb *tb)
     mutex_unlock(&c->pool->lock);
 }
 
-void code_pool_reset(struct code_pool *p)
+void code_pool_each(const struct code_pool *p, void (*fn)(struct tb *tb))
 {
-    mutex_lock(&p->lock);
+    for (unsigned c = 0; c < p->nchunks; c++)
+        for (struct tb *tb = p->chunk[c].blocks; tb; tb = tb->chunk_next)
+            fn(tb);
+}
+
+void code_pool_reset(struct code_pool *p, void (*fn)(struct tb *tb))
+{
+    /* Without the lock: vCPUs stand still, and a device that kills a block is kept out (tb/invalidate.c). */
+    for (unsigned c = 0; c < p->nchunks; c++) {
+        struct code_chunk *chunk = &p->chunk[c];
+        for (struct tb *tb = chunk->blocks, *next; tb; tb = next) {
+            next = tb->chunk_next;
+            tb->chunk_prev = NULL;
+            fn(tb);
+        }
+        chunk->blocks = NULL;
+    }
+    mutex_lock(&p->lock); /* the callbacks of grace periods change states */
     for (unsigned c = 0; c < p->nchunks; c++) {
         /* A chunk whose grace period runs is given back by its callback, not here. */
         if (p->chunk[c].state == CHUNK_RETIRING)
             continue;
         p->chunk[c].state = CHUNK_FREE;
         p->chunk[c].fill = 0;
-        p->chunk[c].blocks = NULL;
     }
     p->current = NULL;
     p->used_bytes = 0;

@@ -21,7 +21,6 @@ struct code_chunk {
     enum { CHUNK_FREE, CHUNK_FILLING, CHUNK_FULL, CHUNK_RETIRING } state; /* guarded by pool lock */
     struct tb *blocks;  /* living blocks in it; guarded by pool lock */
     struct code_chunk *next;
-    struct rcu_head *unused;
     uint64_t serial;    /* order of filling; guarded by pool lock */
 };
 
@@ -51,7 +50,10 @@ struct code_span code_pool_reserve(struct code_pool *p, size_t bytes);
 /* Keep `used` bytes of the span for tb (0: give all back). */
 void code_pool_commit(struct code_pool *p, const struct code_span *s, size_t used, struct tb *tb);
 void code_pool_forget(struct tb *tb); /* a dead block leaves its chunk's list */
-void code_pool_reset(struct code_pool *p); /* QUIESCED: all chunks free */
+/* QUIESCED, or no vCPU runs. fn for each living block of the pool, published or about to be; it may not kill any. */
+void code_pool_each(const struct code_pool *p, void (*fn)(struct tb *tb));
+/* QUIESCED: all chunks free. fn for each block that lived: it leaves its list before, and is fn's from then on. */
+void code_pool_reset(struct code_pool *p, void (*fn)(struct tb *tb));
 bool code_is_ours(uint64_t host_pc);
 
 #endif

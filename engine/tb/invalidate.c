@@ -120,6 +120,7 @@ void tb_invalidate_unlocked(struct tb *tb)
 
 struct batch {
     struct rcu_head rcu;
+    uint64_t blocks;
     struct tb *first;
 };
 static struct batch *collecting; /* QUIESCED */
@@ -128,6 +129,7 @@ static void collect(struct tb *tb)
 {
     tb->page_next[0] = collecting->first;
     collecting->first = tb;
+    collecting->blocks++;
 }
 
 static void free_batch(struct rcu_head *head)
@@ -140,22 +142,30 @@ static void free_batch(struct rcu_head *head)
     free(b);
 }
 
+void tb_for_each(void (*fn)(struct tb *tb))
+{
+    struct code_pool *p;
+    for (unsigned i = 0; (p = tb_cache->pool(i)); i++)
+        code_pool_each(p, fn);
+}
+
 void tb_flush_quiesced(struct vcpu *v)
 {
     uint64_t begin = now_ns();
     CHECK(quiesced_by_me(), "flush without quiescence");
-    invalidation->flush(tb_cache->for_each);
+    mutex_lock(&tb_foreign_lock);
+    invalidation->flush(tb_for_each);
     for (unsigned i = 0; i < nvcpus; i++)
-        for (unsigned m = 0; m < MMU_MODES; m++)
-            for (unsigned j = 0; j < JC_ENTRIES; j++)
-                atomic_store_explicit(&vcpus[i]->jc[m][j].key, JC_EMPTY(j), memory_order_relaxed);
+        jc_clear(vcpus[i]);
     tb_pages_drop_all();
     /* The structs outlive the flush until every vCPU has dropped its pointers (T4); the code does not. */
     collecting = calloc(1, sizeof *collecting);
     CHECK(collecting, "out of memory");
-    tb_cache->for_each(collect);
-    tb_cache->drop_all();
+    tb_cache->drop_all(collect);
+    if (v)
+        v->counters[CNT_TB_FLUSHED] += collecting->blocks;
     rcu_defer(&collecting->rcu, free_batch);
+    mutex_unlock(&tb_foreign_lock);
     atomic_fetch_add_explicit(&flushes, 1, memory_order_relaxed);
     if (v)
         count(v, TB_FLUSHES);

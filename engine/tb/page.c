@@ -21,7 +21,16 @@ struct tb_page {
     gpa frame;
     struct tb *first; /* guarded by lock; linked by page_next[0 or 1]: see next_of() */
     uint64_t lines;   /* bit n: bytes 64n..64n+63 may belong to a block; guarded by lock */
+    bool listed;      /* in `coded`; guarded by lock */
+    struct tb_page *next_coded; /* const while listed */
 };
+
+/* Frames that have had a block since the last flush. W: push by whoever holds the frame's lock; emptied QUIESCED with
+ * tb_foreign_lock held. A frame whose last block has died stays until then, so that smc does not fight for the list; what a flush
+ * pays for it was paid before by a translation. */
+static _Atomic(struct tb_page *) coded CACHE_ALIGNED;
+
+struct mutex tb_foreign_lock = MUTEX_INIT(RANK_FOREIGN);
 
 #define LEVEL_BITS 14
 #define LEVEL_SIZE (1u << LEVEL_BITS)
@@ -124,6 +133,17 @@ static uint64_t line_mask(unsigned lo, unsigned hi)
     return (~UINT64_C(0) >> (63 - last)) & (~UINT64_C(0) << first);
 }
 
+static void list_frame(struct tb_page *p)
+{
+    if (p->listed)
+        return;
+    p->listed = true;
+    p->next_coded = atomic_load_explicit(&coded, memory_order_relaxed);
+    /* Release: a later flush may run in any thread, and comes to the frame through the list. */
+    while (!atomic_compare_exchange_weak_explicit(&coded, &p->next_coded, p, memory_order_release, memory_order_relaxed))
+        ;
+}
+
 void tb_pages_add(const struct pages_locked *w, struct tb *tb)
 {
     for (unsigned i = 0; i < 2 && w->page[i]; i++) {
@@ -133,6 +153,7 @@ void tb_pages_add(const struct pages_locked *w, struct tb *tb)
         tb->page_next[side] = p->first;
         p->first = tb;
         p->lines |= line_mask(lo, hi);
+        list_frame(p);
     }
 }
 
@@ -233,6 +254,7 @@ static bool modify_code(struct vcpu *v, gpa canon, unsigned bytes, bool (*modify
 bool tb_modify_code(struct vcpu *v, gpa canon, unsigned bytes, bool (*modify)(void *ctx), void *ctx)
 {
     bool died;
+    DCHECK(v, "only a device's plain stores are kept apart from flushes");
     return modify_code(v, canon, bytes, modify, ctx, &died);
 }
 
@@ -240,7 +262,11 @@ bool tb_store_code(struct vcpu *v, gpa canon, uint8_t *host, const void *val, un
 {
     struct plain_store s = {v, canon, host, val, bytes};
     bool died;
+    if (!v)
+        mutex_lock(&tb_foreign_lock);
     modify_code(v, canon, bytes, store_bytes, &s, &died);
+    if (!v)
+        mutex_unlock(&tb_foreign_lock);
     return died;
 }
 
@@ -254,17 +280,15 @@ bool tb_pages_cover(const struct pages_locked *w, const struct tb *tb)
 
 void tb_pages_drop_all(void)
 {
-    for (unsigned i = 0; i < LEVEL_SIZE; i++) {
-        struct level2 *l2 = atomic_load_explicit(&root[i], memory_order_acquire);
-        if (!l2)
-            continue;
-        for (unsigned j = 0; j < LEVEL_SIZE; j++) {
-            struct tb_page *p = atomic_load_explicit(&l2->page[j], memory_order_acquire);
-            if (p && p->first) {
-                p->first = NULL;
-                p->lines = 0;
-                page_clear_flag(p->frame, PAGE_CODE);
-            }
+    /* Acquire pairs with the release in list_frame(). */
+    struct tb_page *p = atomic_exchange_explicit(&coded, NULL, memory_order_acquire);
+    for (struct tb_page *next; p; p = next) {
+        next = p->next_coded;
+        p->listed = false;
+        p->first = NULL;
+        if (p->lines) {
+            p->lines = 0;
+            page_clear_flag(p->frame, PAGE_CODE);
         }
     }
 }

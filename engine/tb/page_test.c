@@ -30,7 +30,8 @@ static int setup(void **state)
     struct error e = {0};
     for (unsigned a = 0; a < naxes; a++)
         axes[a].choose(axes[a].schemes[axes[a].def]);
-    if (!mem_add_ram(RAM, 1 << 20, &e) || !code_memory_init(1 << 20, &e))
+    /* Room for millions of blocks, of whose code nothing is written. */
+    if (!mem_add_ram(RAM, 1 << 20, &e) || !code_memory_init(256 << 20, &e))
         return -1;
     for (unsigned i = 0; i < 2; i++)
         if (!vcpu_alloc(i, &e) || !sync_init_vcpu(vcpus[i], &e) || !softmmu_init(vcpus[i], &e))
@@ -40,23 +41,11 @@ static int setup(void **state)
     return tb_cache->launch(1, &e) ? 0 : -1;
 }
 
-static struct tb *left[64];
-static unsigned nleft;
-
-static void note(struct tb *tb)
-{
-    left[nleft++ % ARRAY_SIZE(left)] = tb;
-}
-
 static int teardown(void **state)
 {
     (void)state;
-    nleft = 0;
-    tb_cache->for_each(note);
-    tb_cache->drop_all();
     tb_pages_drop_all();
-    while (nleft)
-        tb_release(left[--nleft]);
+    tb_cache->drop_all(tb_release);
     rcu_engine_stop();
     tb_cache->shutdown();
     for (unsigned i = 0; i < nvcpus; i++) {
@@ -76,6 +65,7 @@ static struct tb *make(struct vcpu *v, gpa canon, unsigned bytes)
     gpa next = (canon & 0xfff) + bytes > 0x1000 ? (canon | 0xfff) + 1 : UINT64_MAX;
     struct tb *tb = tb_alloc(1);
     uint8_t value;
+    struct code_pool *pool = tb_cache->generate_begin(v);
     struct pages_locked w = tb_pages_lock(canon, next);
     page_set_flag(v, canon & ~(gpa)0xfff, PAGE_CODE);
     mem_read(canon, &value, 1);
@@ -85,12 +75,19 @@ static struct tb *make(struct vcpu *v, gpa canon, unsigned bytes)
     tb->ninsns = value;
     tb->dep_lo = (uint16_t)(canon & 0xfff);
     tb->dep_hi = (uint16_t)(next == UINT64_MAX ? tb->dep_lo + bytes : 0x1000);
+    tb->owner = (uint8_t)v->index;
+    struct code_span span = code_pool_reserve(pool, 16);
+    assert_non_null(span.rw);
+    code_pool_commit(pool, &span, 16, tb);
     struct tb *winner = tb_cache->insert(v, &w, tb);
-    if (winner == tb)
+    if (winner == tb) {
         tb_pages_add(&w, tb);
-    else
+    } else {
+        code_pool_forget(tb);
         tb_release(tb);
+    }
     tb_pages_unlock(&w);
+    tb_cache->generate_end(v);
     return winner;
 }
 
@@ -186,7 +183,7 @@ static void the_jump_caches_are_swept(void **state)
     unsigned slot = (pc_t >> 1) & (JC_ENTRIES - 1);
     for (unsigned i = 0; i < 2; i++)
         for (unsigned m = 0; m < MMU_MODES; m++)
-            atomic_store(&vcpus[i]->jc[m][slot].key, pc_t);
+            jc_put(vcpus[i], m, pc_t, NULL);
     assert_true(store(at, 0, 4));
     for (unsigned i = 0; i < 2; i++)
         for (unsigned m = 0; m < MMU_MODES; m++)

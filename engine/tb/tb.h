@@ -108,6 +108,9 @@ void tb_pages_add(const struct pages_locked *w, struct tb *tb);
 void tb_pages_remove(const struct pages_locked *w, struct tb *tb);
 bool tb_pages_cover(const struct pages_locked *w, const struct tb *tb); /* are all frames of tb locked? */
 
+/* A device is not quiescent while others flush: it kills blocks, and a flush happens, under this lock. */
+extern struct mutex tb_foreign_lock;
+
 /* Perform a store of v (NULL: a device) to a frame with PAGE_CODE and kill the translations of the bytes, as one
  * critical section (T1). Calls the atomics scheme's store twin if the frame is EXCL too. v's thread or any registered
  * one; no page lock held. Returns true if something died. */
@@ -117,7 +120,7 @@ bool tb_store_code(struct vcpu *v, gpa canon, uint8_t *host, const void *val, un
  * which; so does the call. */
 bool tb_modify_code(struct vcpu *v, gpa canon, unsigned bytes, bool (*modify)(void *ctx), void *ctx);
 
-/* QUIESCED: forget all lists and clear PAGE_CODE everywhere. */
+/* QUIESCED, tb_foreign_lock held: forget all lists and clear PAGE_CODE everywhere. */
 void tb_pages_drop_all(void);
 
 /* -- Links (chain.c) -------------------------------------------------------------------------------------------------------- */
@@ -138,7 +141,10 @@ void tb_invalidate(const struct pages_locked *w, struct tb *tb);
 /* Kill one block from outside any lock: takes the page locks itself. Any registered thread, block held. */
 void tb_invalidate_unlocked(struct tb *tb);
 
-/* Flush everything: QUIESCED. */
+/* QUIESCED, or no vCPU runs: every living block, of all pools. fn may not kill any. */
+void tb_for_each(void (*fn)(struct tb *tb));
+
+/* Flush everything: QUIESCED. In time that grows with the blocks that live and the frames that have held code since the last. */
 void tb_flush_quiesced(struct vcpu *v);
 /* FOREIGN: ask for it; requests coalesce. */
 void tb_flush_async(void);

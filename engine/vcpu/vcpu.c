@@ -31,6 +31,23 @@ bool vcpu_alloc(unsigned index, struct error *e)
     return true;
 }
 
+/* -- Jump cache ---------------------------------------------------------------------------------------------------------- */
+
+void jc_clear_mode(struct vcpu *v, unsigned mode)
+{
+    for (unsigned w = 0; w < JC_ENTRIES / 64; w++) {
+        for (uint64_t set = v->jc_filled[mode][w]; set; set &= set - 1)
+            jc_drop(v, mode, w * 64 + (unsigned)__builtin_ctzll(set));
+        v->jc_filled[mode][w] = 0;
+    }
+}
+
+void jc_clear(struct vcpu *v)
+{
+    for (unsigned mode = 0; mode < MMU_MODES; mode++)
+        jc_clear_mode(v, mode);
+}
+
 void vcpu_free_all(void)
 {
     for (unsigned i = 0; i < MAX_VCPUS; i++) {

@@ -123,6 +123,8 @@ struct vcpu {
     uint64_t counters[128] CACHE_ALIGNED;
 
     struct jc_entry jc[MMU_MODES][JC_ENTRIES] CACHE_ALIGNED;
+    /* Bit i: jc[mode][i] may be filled; an entry whose bit is clear is empty. So clearing costs what was filled. */
+    uint64_t jc_filled[MMU_MODES][JC_ENTRIES / 64];
     struct flat_tables flat __attribute__((aligned(4096)));
 };
 
@@ -145,6 +147,27 @@ NORETURN void vcpu_leave(struct vcpu *v, enum leave_reason why);
 /* LEAVE_SAFEWORK in one call. */
 NORETURN void vcpu_leave_for(struct vcpu *v, void (*work)(struct vcpu *v, uintptr_t arg), uintptr_t arg);
 
+/* -- Jump cache: own thread, or QUIESCED ------------------------------------------------------------------------------ */
+
+static inline void jc_drop(struct vcpu *v, unsigned mode, unsigned i)
+{
+    atomic_store_explicit(&v->jc[mode][i].key, JC_EMPTY(i), memory_order_relaxed);
+}
+
+/* Own thread. */
+static inline void jc_put(struct vcpu *v, unsigned mode, uint32_t pc_t, const void *host)
+{
+    unsigned i = (pc_t >> 1) & (JC_ENTRIES - 1);
+    jc_drop(v, mode, i);
+    v->jc_filled[mode][i / 64] |= UINT64_C(1) << i % 64;
+    atomic_store_explicit(&v->jc[mode][i].host, (void *)(uintptr_t)host, memory_order_relaxed);
+    /* Release: no reader but translated code of the same thread needs it; another thread's invalidation compares the key. */
+    atomic_store_explicit(&v->jc[mode][i].key, pc_t, memory_order_release);
+}
+
+void jc_clear_mode(struct vcpu *v, unsigned mode);
+void jc_clear(struct vcpu *v);
+
 static inline unsigned vcpu_mmu_mode(const struct vcpu *v)
 {
     return (v->cpsr & 0x1f) == 0x10 ? MMU_USER : MMU_PRIV;
@@ -162,6 +185,7 @@ static inline unsigned vcpu_mmu_mode(const struct vcpu *v)
     X(TB_FIND_HIT, "tb_find_hit", "1", "of which found")                                           \
     X(TB_INVALIDATED, "tb_invalidated", "1", "blocks invalidated one by one")                      \
     X(TB_FLUSHES, "tb_flushes", "1", "flushes of all code")                                        \
+    X(TB_FLUSHED, "tb_flushed", "1", "blocks dropped by flushes")                                  \
     X(JC_MISS, "jc_miss", "1", "jump cache misses")                                                \
     X(TLB_FILLS, "tlb_fills", "1", "entries made in the flat tables")                              \
     X(TLB_FLUSHES, "tlb_flushes", "1", "flushes of the flat tables")                               \

@@ -22,10 +22,10 @@ static bool launch(unsigned chunks_per_pool, struct error *e)
     return true;
 }
 
-static void drop_all(void)
+static void drop_all(void (*dropped)(struct tb *tb))
 {
     memset(slots, 0, sizeof slots);
-    code_pool_reset(&pool_all);
+    code_pool_reset(&pool_all, dropped);
 }
 
 static void shutdown(void)
@@ -67,14 +67,6 @@ static void remove_block(const struct pages_locked *w, struct tb *tb)
     (void)w, (void)tb;
 }
 
-static void for_each(void (*fn)(struct tb *tb))
-{
-    for (unsigned v = 0; v < nvcpus; v++)
-        for (unsigned i = 0; i < SLOTS; i++)
-            if (slots[v][i].tb)
-                fn(slots[v][i].tb);
-}
-
 static struct code_pool *pool(unsigned i)
 {
     return i == 0 ? &pool_all : NULL;
@@ -95,6 +87,5 @@ const struct tb_cache_ops tb_cache_busted = {
     .insert = insert,
     .remove = remove_block,
     .drop_all = drop_all,
-    .for_each = for_each,
     .pool = pool,
 };

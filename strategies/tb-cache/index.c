@@ -66,23 +66,3 @@ void tb_index_remove(struct tb_index *x, struct tb *tb)
 {
     cds_lfht_del(x->table, node_of(tb));
 }
-
-void tb_index_for_each(struct tb_index *x, void (*fn)(struct tb *tb))
-{
-    struct cds_lfht_iter it;
-    cds_lfht_first(x->table, &it);
-    for (struct cds_lfht_node *n; (n = cds_lfht_iter_get_node(&it));) {
-        cds_lfht_next(x->table, &it);
-        fn(tb_of(n));
-    }
-}
-
-void tb_index_drop_all(struct tb_index *x)
-{
-    struct cds_lfht_iter it;
-    cds_lfht_first(x->table, &it);
-    for (struct cds_lfht_node *n; (n = cds_lfht_iter_get_node(&it));) {
-        cds_lfht_next(x->table, &it);
-        cds_lfht_del(x->table, n);
-    }
-}

@@ -20,8 +20,5 @@ struct tb *tb_index_find(const struct tb_index *x, const struct tb_key *key);
 /* Returns tb, or the equal block that was there first. */
 struct tb *tb_index_insert(struct tb_index *x, struct tb *tb);
 void tb_index_remove(struct tb_index *x, struct tb *tb);
-/* QUIESCED. */
-void tb_index_for_each(struct tb_index *x, void (*fn)(struct tb *tb));
-void tb_index_drop_all(struct tb_index *x);
 
 #endif

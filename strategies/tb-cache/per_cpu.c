@@ -58,24 +58,23 @@ static struct tb *insert(struct vcpu *v, const struct pages_locked *w, struct tb
     return tb_index_insert(&caches[v->index].blocks, tb); /* V1 */
 }
 
-static void remove_block(const struct pages_locked *w, struct tb *tb)
+static void unindex(struct tb *tb)
 {
-    (void)w;
     tb_index_remove(&caches[tb->owner].blocks, tb);
 }
 
-static void drop_all(void)
+static void remove_block(const struct pages_locked *w, struct tb *tb)
 {
-    for (unsigned i = 0; i < nvcpus; i++) {
-        tb_index_drop_all(&caches[i].blocks);
-        code_pool_reset(&caches[i].pool);
-    }
+    (void)w;
+    unindex(tb);
 }
 
-static void for_each(void (*fn)(struct tb *tb))
+static void drop_all(void (*dropped)(struct tb *tb))
 {
-    for (unsigned i = 0; i < nvcpus; i++)
-        tb_index_for_each(&caches[i].blocks, fn);
+    for (unsigned i = 0; i < nvcpus; i++) {
+        code_pool_each(&caches[i].pool, unindex);
+        code_pool_reset(&caches[i].pool, dropped);
+    }
 }
 
 static struct code_pool *pool(unsigned i)
@@ -97,6 +96,5 @@ const struct tb_cache_ops tb_cache_per_cpu = {
     .insert = insert,
     .remove = remove_block,
     .drop_all = drop_all,
-    .for_each = for_each,
     .pool = pool,
 };

@@ -27,11 +27,10 @@ struct tb_cache_ops {
     /* PAGES. */
     void (*remove)(const struct pages_locked *w, struct tb *tb);
 
-    /* QUIESCED: forget all blocks (the engine frees them), reset all pools. */
-    void (*drop_all)(void);
-    /* QUIESCED, or no vCPU runs. */
-    void (*for_each)(void (*fn)(struct tb *tb));
-    /* Pools, for statistics and the lifetime scheme: NULL when i is past the last. */
+    /* QUIESCED: forget all blocks and reset all pools, in time that grows with the living blocks alone. Each is given to
+     * dropped, which frees it after a grace period. */
+    void (*drop_all)(void (*dropped)(struct tb *tb));
+    /* Pools, for walks, statistics and the lifetime scheme: NULL when i is past the last. Every published block is in one. */
     struct code_pool *(*pool)(unsigned i);
 };
 

@@ -52,21 +52,21 @@ static struct tb *insert(struct vcpu *v, const struct pages_locked *w, struct tb
     return tb_index_insert(&blocks, tb);
 }
 
-static void remove_block(const struct pages_locked *w, struct tb *tb)
+static void unindex(struct tb *tb)
 {
-    (void)w;
     tb_index_remove(&blocks, tb);
 }
 
-static void drop_all(void)
+static void remove_block(const struct pages_locked *w, struct tb *tb)
 {
-    tb_index_drop_all(&blocks);
-    code_pool_reset(&pool_all);
+    (void)w;
+    unindex(tb);
 }
 
-static void for_each(void (*fn)(struct tb *tb))
+static void drop_all(void (*dropped)(struct tb *tb))
 {
-    tb_index_for_each(&blocks, fn);
+    code_pool_each(&pool_all, unindex);
+    code_pool_reset(&pool_all, dropped);
 }
 
 static struct code_pool *pool(unsigned i)
@@ -88,6 +88,5 @@ const struct tb_cache_ops tb_cache_unified = {
     .insert = insert,
     .remove = remove_block,
     .drop_all = drop_all,
-    .for_each = for_each,
     .pool = pool,
 };
