@@ -249,13 +249,13 @@ static void events_are_kept(void **state)
 /* -- Grace periods ----------------------------------------------------------------------------------------------------------------- */
 
 struct thing {
-    struct rcu_head head;
+    struct deferred head;
     unsigned value;
 };
 static _Atomic(struct thing *) shared;
 static _Atomic unsigned poisoned, freed;
 
-static void free_thing(struct rcu_head *head)
+static void free_thing(struct deferred *head)
 {
     struct thing *t = container_of(head, struct thing, head);
     t->value = 0xdead;

@@ -119,7 +119,7 @@ void tb_invalidate_unlocked(struct tb *tb)
 /* -- All --------------------------------------------------------------------------------------------------------------------------- */
 
 struct batch {
-    struct rcu_head rcu;
+    struct deferred rcu;
     uint64_t blocks;
     struct tb *first;
 };
@@ -132,7 +132,7 @@ static void collect(struct tb *tb)
     collecting->blocks++;
 }
 
-static void free_batch(struct rcu_head *head)
+static void free_batch(struct deferred *head)
 {
     struct batch *b = container_of(head, struct batch, rcu);
     for (struct tb *tb = b->first, *next; tb; tb = next) {

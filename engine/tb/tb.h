@@ -18,10 +18,9 @@
 #ifndef ENGINE_TB_TB_H
 #define ENGINE_TB_TB_H
 
-#include <urcu/call-rcu.h>
-
 #include "engine/ir/ir.h"
 #include "engine/sync/lock.h"
+#include "engine/sync/rcu.h"
 #include "engine/vcpu/vcpu.h"
 
 #define TB_TOMB ((struct tb *)1)
@@ -66,7 +65,7 @@ struct tb {
     struct tb *chunk_next, **chunk_prev; /* blocks of one code chunk; guarded by the pool's lock */
     struct code_chunk *chunk;
     void *cache_node[2]; /* the tb-cache scheme's own */
-    struct rcu_head rcu;
+    struct deferred rcu;
     struct tb_exit exits[]; /* room for exits_max */
 };
 

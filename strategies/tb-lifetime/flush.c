@@ -9,7 +9,7 @@
 #include "engine/sync/rcu.h"
 #include "strategies/tb-lifetime/tb_lifetime.h"
 
-static void free_struct(struct rcu_head *head)
+static void free_struct(struct deferred *head)
 {
     tb_release(container_of(head, struct tb, rcu));
 }

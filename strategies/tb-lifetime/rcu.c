@@ -20,11 +20,11 @@
 #define SPARE 2 /* free chunks to keep ahead */
 
 struct returned {
-    struct rcu_head rcu;
+    struct deferred rcu;
     struct code_chunk *chunk;
 };
 
-static void free_struct(struct rcu_head *head)
+static void free_struct(struct deferred *head)
 {
     tb_release(container_of(head, struct tb, rcu));
 }
@@ -37,7 +37,7 @@ static void retire(struct tb *tb)
 
 /* -- Chunks ---------------------------------------------------------------------------------------------------------------- */
 
-static void chunk_free(struct rcu_head *head)
+static void chunk_free(struct deferred *head)
 {
     struct returned *r = container_of(head, struct returned, rcu);
     mutex_lock(&r->chunk->pool->lock);
