@@ -17,7 +17,7 @@ void console_setup(int fd_in, int fd_out);
 void console_on_input(void (*input_ready)(void *), void *opaque);
 /* LAUNCH. Until then, and after console_stop, output is written directly by the caller. */
 bool console_start(struct error *e);
-/* Write what is queued, wake waiting readers, end the thread. Any thread but the console's; device lock not held. */
+/* Write what is queued, wake waiting readers, end the thread. What comes later is written at once. Any thread but the console's; device lock not held. */
 void console_stop(void);
 
 /* LAUNCH, before console_start. If input comes from a terminal, its keys go to the guest as they are, Ctrl-C too, and Ctrl-A is

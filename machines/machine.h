@@ -83,6 +83,8 @@ struct machine_config {
     const char *initrd, *append; /* with kernel; file, command line; or NULL */
     const char *uart1;     /* file that gets what the guest writes to UART1, or NULL */
     const char *disk;      /* FILE[,ro|,cow], or NULL */
+    const char *virtio_console; /* stdio, pty, file:FILE; or NULL */
+    const char *net;       /* BACKEND[,option]...; NULL: none */
     enum psci_method psci;
     const char *const *argv; /* NULL-terminated: the guest's command line for semihosting */
     int uart_fd_in, uart_fd_out; /* UART0; -1: none */

@@ -169,6 +169,8 @@ static bool make_machine(const struct resolved *r, struct error *e)
         .append = options->append,
         .uart1 = options->uart1,
         .disk = options->disk,
+        .virtio_console = options->virtio_console,
+        .net = !strcmp(options->net, "none") ? NULL : options->net,
         .psci = (enum psci_method)options->psci,
         .argv = options->guest_args,
         .uart_fd_in = STDIN_FILENO,
@@ -353,9 +355,9 @@ int launch(const struct run_options *o, const struct resolved *r, struct error *
     uint64_t wall_ns = now_ns() - begin;
     chaos_stop();
     timers_stop();
+    console_stop(); /* first: its thread tells devices of input */
     if (machine.type->stop)
         machine.type->stop(&machine);
-    console_stop();
     if (o->stats && !stats_write(o, r, wall_ns, e))
         exit_code = e->exit_code;
     drop_blocks(); /* an index can be freed only when it is empty */

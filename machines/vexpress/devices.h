@@ -56,6 +56,8 @@ struct pl011 *pl011_new(struct irq_line irq, bool console);
 void pl011_reset(void *dev);
 /* LAUNCH. What is sent goes to this descriptor, line by line; for a UART that is not the console's. */
 void pl011_set_output(struct pl011 *u, int fd);
+/* LAUNCH. The console's input belongs to another device. */
+void pl011_output_only(struct pl011 *u);
 extern const struct mmio_ops pl011_ops;
 
 struct sp804;

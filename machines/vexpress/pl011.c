@@ -25,6 +25,7 @@ enum { CR_LBE = 0x80, LCR_FEN = 0x10 };
 struct pl011 {
     struct irq_line irq;
     bool console; /* const after LAUNCH: joined to the console */
+    bool deaf;    /* const after LAUNCH: to its output only */
     int fd;       /* const after LAUNCH: a regular file, or -1 */
     /* the rest is guarded by device lock */
     bool claimed; /* the guest has asked for input */
@@ -67,7 +68,7 @@ static void receive(struct pl011 *u, uint8_t ch)
 static void pull(struct pl011 *u)
 {
     uint8_t buf[FIFO];
-    if (!u->console || !u->claimed || u->used >= depth(u))
+    if (!u->console || u->deaf || !u->claimed || u->used >= depth(u))
         return;
     size_t n = console_get(buf, depth(u) - u->used);
     for (size_t i = 0; i < n; i++)
@@ -78,7 +79,7 @@ static void pull(struct pl011 *u)
 
 static void claim(struct pl011 *u)
 {
-    if (u->console && !u->claimed) {
+    if (u->console && !u->deaf && !u->claimed) {
         u->claimed = true;
         console_want_input();
     }
@@ -238,6 +239,11 @@ struct pl011 *pl011_new(struct irq_line irq, bool console)
 void pl011_set_output(struct pl011 *u, int fd)
 {
     u->fd = fd;
+}
+
+void pl011_output_only(struct pl011 *u)
+{
+    u->deaf = true;
 }
 
 const struct mmio_ops pl011_ops = {uart_read, uart_write};

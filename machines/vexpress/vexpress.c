@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libfdt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -49,6 +50,8 @@
 
 #define DEVICES_MAX     40
 
+enum { SLOT_RNG, SLOT_DISK, SLOT_CONSOLE, SLOT_NET };
+
 struct board {
     struct gicv2 *gic;
     struct image image;       /* without a kernel */
@@ -58,7 +61,7 @@ struct board {
     gpa dtb_base;
     enum psci_method dtb_psci; /* of the tree of a raw image */
     int uart1_fd; /* or -1 */
-    struct virtio_dev *rng, *disk; /* disk may be NULL */
+    struct virtio_dev *virtio[VIRTIO_SLOTS]; /* NULL: an empty slot */
     struct {
         void (*reset)(void *dev);
         void *dev;
@@ -86,8 +89,9 @@ static void add(struct board *b, gpa base, uint64_t bytes, const struct mmio_ops
 /* A page with a device whose registers are all of it. */
 #define ADD(base, kind, name, dev) add(b, base, 0x1000, &kind##_ops, kind##_reset, dev, name)
 
-static void add_devices(struct board *b, unsigned smp)
+static void add_devices(struct board *b, const struct machine_config *cfg)
 {
+    unsigned smp = cfg->smp;
     static uint32_t all_ones = UINT32_MAX;
     b->gic = gicv2_new(smp);
 #define SPI(n) ((struct irq_line){gicv2_set_spi, b->gic, (n)})
@@ -106,7 +110,8 @@ static void add_devices(struct board *b, unsigned smp)
     ADD(0x1c050000, pl180, "pl180-mmc", pl180_new(SPI(9), SPI(10)));
     ADD(0x1c060000, pl050, "pl050-keyboard", pl050_new(SPI(12)));
     ADD(0x1c070000, pl050, "pl050-mouse", pl050_new(SPI(13)));
-    ADD(0x1c090000, pl011, "uart0", pl011_new(SPI(5), true));
+    struct pl011 *uart0 = pl011_new(SPI(5), true);
+    ADD(0x1c090000, pl011, "uart0", uart0);
     struct pl011 *uart1 = pl011_new(SPI(6), false);
     pl011_set_output(uart1, b->uart1_fd);
     ADD(0x1c0a0000, pl011, "uart1", uart1);
@@ -116,9 +121,12 @@ static void add_devices(struct board *b, unsigned smp)
     ADD(0x1c110000, sp804, "sp804-timer01", sp804_new(SPI(2)));
     ADD(0x1c120000, sp804, "sp804-timer23", sp804_new(SPI(3)));
     struct virtio_mmio *virtio = virtio_mmio_new();
-    b->rng = virtio_rng_new();
     for (unsigned i = 0; i < VIRTIO_SLOTS; i++)
-        virtio_mmio_attach(virtio, i, SPI(VIRTIO_SPI + i), i == 0 ? b->rng : i == 1 ? b->disk : NULL);
+        virtio_mmio_attach(virtio, i, SPI(VIRTIO_SPI + i), b->virtio[i]);
+    if (cfg->virtio_console && !strcmp(cfg->virtio_console, "stdio")) {
+        pl011_output_only(uart0);
+        virtio_console_connect(b->virtio[SLOT_CONSOLE]);
+    }
     ADD(VIRTIO_BASE, virtio_mmio, "virtio-mmio", virtio);
     ADD(0x1c160000, i2c_bus, "i2c-dvi", i2c_bus_new());
     ADD(0x1c170000, pl031, "pl031-clock", pl031_new(SPI(4)));
@@ -249,13 +257,35 @@ static void place_images(struct machine *m, bool clear)
 
 /* -- The machine --------------------------------------------------------------------------------- */
 
+static void free_virtio(struct board *b)
+{
+    for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
+        virtio_free(b->virtio[i]);
+        b->virtio[i] = NULL;
+    }
+}
+
+static bool open_virtio(struct board *b, const struct machine_config *cfg, struct error *e)
+{
+    char name[64];
+    b->virtio[SLOT_RNG] = virtio_rng_new();
+    if (cfg->disk && !(b->virtio[SLOT_DISK] = virtio_block_new(cfg->disk, e)))
+        return false;
+    if (cfg->virtio_console) {
+        if (!(b->virtio[SLOT_CONSOLE] = virtio_console_new(cfg->virtio_console, name, e)))
+            return false;
+        if (*name)
+            fprintf(stderr, "dbtlab: the virtio console is %s\n", name);
+    }
+    return !cfg->net || (b->virtio[SLOT_NET] = virtio_net_new(cfg->net, e));
+}
+
 static void board_free(struct board *b)
 {
     image_free(&b->image);
     linux_free(&b->boot);
     free(b->dtb);
-    if (b->disk)
-        virtio_block_free(b->disk);
+    free_virtio(b);
     if (b->uart1_fd >= 0)
         close(b->uart1_fd);
     free(b);
@@ -302,8 +332,7 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
                               : image_open(&b->image, cfg->image, cfg->raw, RAM_BASE + RAW_OFFSET,
                                            ranges, ARRAY_SIZE(ranges), e) &&
                                     load_dtb(b, cfg, e);
-    loaded = loaded && open_uart1(b, cfg, e) &&
-             (!cfg->disk || (b->disk = virtio_block_new(cfg->disk, e)));
+    loaded = loaded && open_uart1(b, cfg, e) && open_virtio(b, cfg, e);
     if (!loaded) {
         board_free(b);
         return false;
@@ -319,7 +348,7 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
 
     console_setup(cfg->uart_fd_in, cfg->uart_fd_out);
     device_lock();
-    add_devices(b, cfg->smp);
+    add_devices(b, cfg);
     device_unlock();
     place_images(m, false);
 
@@ -367,9 +396,7 @@ static void vexpress_reset(struct machine *m)
 static void vexpress_stop(struct machine *m)
 {
     struct board *b = m->board;
-    if (b->disk)
-        virtio_block_free(b->disk);
-    b->disk = NULL;
+    free_virtio(b);
 }
 
 static const struct machine_cpu_ops cpu_ops = {

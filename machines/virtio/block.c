@@ -265,6 +265,26 @@ static uint8_t config(struct virtio_dev *d, uint32_t off)
     return 0;
 }
 
+static void block_free(struct virtio_dev *d)
+{
+    struct block *b = (struct block *)d;
+    pthread_mutex_lock(&b->lock);
+    b->stop = true;
+    bool started = b->started;
+    pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->lock);
+    if (started)
+        pthread_join(b->worker, NULL);
+    if (b->fd >= 0)
+        close(b->fd);
+    if (b->overlay_fd >= 0)
+        close(b->overlay_fd);
+    free(b->overlay_has);
+    pthread_mutex_destroy(&b->lock);
+    pthread_cond_destroy(&b->wake);
+    free(b);
+}
+
 static const struct virtio_class block = {
     .name = "block",
     .id = VIRTIO_ID_BLOCK,
@@ -273,6 +293,7 @@ static const struct virtio_class block = {
     .queue_max = VIRTIO_QUEUE_MAX,
     .kick = kick,
     .config = config,
+    .free = block_free,
 };
 
 /* FILE[,ro|,cow]: what is behind the last comma counts only if it is one of the words. */
@@ -347,29 +368,9 @@ struct virtio_dev *virtio_block_new(const char *spec, struct error *e)
     bool ok = open_disk(b, path, ro, cow, e);
     free(path);
     if (!ok) {
-        virtio_block_free(&b->dev);
+        block_free(&b->dev);
         return NULL;
     }
     b->dev.features = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT | block.features | (ro ? F_RO : 0);
     return &b->dev;
-}
-
-void virtio_block_free(struct virtio_dev *d)
-{
-    struct block *b = (struct block *)d;
-    pthread_mutex_lock(&b->lock);
-    b->stop = true;
-    bool started = b->started;
-    pthread_cond_signal(&b->wake);
-    pthread_mutex_unlock(&b->lock);
-    if (started)
-        pthread_join(b->worker, NULL);
-    if (b->fd >= 0)
-        close(b->fd);
-    if (b->overlay_fd >= 0)
-        close(b->overlay_fd);
-    free(b->overlay_has);
-    pthread_mutex_destroy(&b->lock);
-    pthread_cond_destroy(&b->wake);
-    free(b);
 }

@@ -27,8 +27,13 @@ static void kick(struct virtio_dev *d, unsigned queue)
     }
 }
 
+static void rng_free(struct virtio_dev *d)
+{
+    free(d);
+}
+
 static const struct virtio_class rng = {
-    .name = "rng", .id = VIRTIO_ID_RNG, .queues = 1, .queue_max = 8, .kick = kick};
+    .name = "rng", .id = VIRTIO_ID_RNG, .queues = 1, .queue_max = 8, .kick = kick, .free = rng_free};
 
 struct virtio_dev *virtio_rng_new(void)
 {
@@ -37,9 +42,4 @@ struct virtio_dev *virtio_rng_new(void)
     d->class = &rng;
     d->features = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT;
     return d;
-}
-
-void virtio_rng_free(struct virtio_dev *d)
-{
-    free(d);
 }

@@ -18,7 +18,7 @@
 #define VIRTIO_SEGMENTS  260                 /* of a chain */
 #define VIRTIO_CHAIN_MAX ((uint64_t)4 << 20) /* bytes of a chain */
 
-enum { VIRTIO_ID_BLOCK = 2, VIRTIO_ID_RNG = 4 };
+enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4 };
 enum {
     VIRTIO_ACKNOWLEDGE = 1,
     VIRTIO_DRIVER = 2,
@@ -32,7 +32,7 @@ enum {
 
 struct virtio_dev;
 
-/* Device lock held in all of them. */
+/* Device lock held in all of them but free. */
 struct virtio_class {
     const char *name;
     uint32_t id;
@@ -44,6 +44,8 @@ struct virtio_class {
     void (*reset)(struct virtio_dev *d); /* or NULL */
     uint8_t (*config)(struct virtio_dev *d,
                       uint32_t off); /* a byte of the device's configuration; or NULL */
+    /* No vCPU runs, device lock not held: waits for what is under way, ends threads, closes files. */
+    void (*free)(struct virtio_dev *d);
 };
 
 struct virtqueue {
@@ -96,10 +98,18 @@ bool virtio_put(const struct virtio_chain *c, uint64_t from, const void *buf, si
 
 /* LAUNCH. spec: FILE[,ro|,cow]. NULL with e filled: no such file, in use, empty, ... */
 struct virtio_dev *virtio_block_new(const char *spec, struct error *e);
-/* No vCPU runs, device lock not held: waits for requests under way, closes the file. */
-void virtio_block_free(struct virtio_dev *d);
-
 struct virtio_dev *virtio_rng_new(void);
-void virtio_rng_free(struct virtio_dev *d);
+/* LAUNCH. spec: stdio, pty or file:FILE. name: the pseudo-terminal's, or "". */
+struct virtio_dev *virtio_console_new(const char *spec, char name[64], struct error *e);
+/* LAUNCH, after console_setup(): with stdio, what is typed goes to this device from now on. */
+void virtio_console_connect(struct virtio_dev *d);
+/* LAUNCH. spec: loop, user, tap:NAME or unix:PATH, then options: net.c. */
+struct virtio_dev *virtio_net_new(const char *spec, struct error *e);
+
+static inline void virtio_free(struct virtio_dev *d)
+{
+    if (d)
+        d->class->free(d);
+}
 
 #endif

@@ -12,139 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "machines/fakes_testlib.h"
-
-#include "engine/base/rng.h"
-#include "engine/mem/mem.h"
-#include "machines/vexpress/devices.h"
-#include "machines/virtio/virtio.h"
-
-#define REGS  UINT64_C(0x1c130000)
-#define RAM   UINT64_C(0x80000000)
-#define BYTES UINT64_C(0x100000)
-#define DESC  RAM
-#define AVAIL (RAM + 0x1000)
-#define USED  (RAM + 0x2000)
-#define HEAD  (RAM + 0x3000)
-#define DATA  (RAM + 0x4000)
-#define STAT  (RAM + 0x3800)
-#define SIZE  8
-
-enum { NEXT = 1, WRITE = 2, INDIRECT = 4 };
-
-static struct virtio_mmio *mmio;
-static struct virtio_dev *dev;
-static unsigned irq_level;
-static uint16_t avail_index;
-
-static void set_irq(void *opaque, unsigned n, bool level)
-{
-    (void)opaque;
-    (void)n;
-    irq_level = level;
-}
-
-static void attach(struct virtio_dev *d)
-{
-    fake_reset();
-    struct error e = {0};
-    assert_true(mem_add_ram(RAM, BYTES, &e));
-    device_lock();
-    mmio = virtio_mmio_new();
-    dev = d;
-    virtio_mmio_attach(mmio, 1, (struct irq_line){set_irq, NULL, 0}, d);
-    for (unsigned i = 0; i < VIRTIO_SLOTS; i++)
-        if (i != 1)
-            virtio_mmio_attach(mmio, i, (struct irq_line){0}, NULL);
-    virtio_mmio_reset(mmio);
-    device_unlock();
-    mem_add_mmio(REGS, 0x1000, &virtio_mmio_ops, mmio, "virtio");
-    avail_index = 0;
-    irq_level = 0;
-}
-
-static uint32_t reg(uint32_t off)
-{
-    return rd(REGS + VIRTIO_SLOT_BYTES + off);
-}
-
-static void set(uint32_t off, uint32_t val)
-{
-    wr(REGS + VIRTIO_SLOT_BYTES + off, val);
-}
-
-static void put(gpa at, const void *val, size_t bytes)
-{
-    assert_int_equal(mem_write(at, val, bytes), MEM_OK);
-}
-
-static void set_queue(gpa desc, gpa avail, gpa used, unsigned size)
-{
-    set(0x30, 0);
-    set(0x38, size);
-    set(0x80, (uint32_t)desc), set(0x84, (uint32_t)(desc >> 32));
-    set(0x90, (uint32_t)avail), set(0x94, (uint32_t)(avail >> 32));
-    set(0xa0, (uint32_t)used), set(0xa4, (uint32_t)(used >> 32));
-    set(0x44, 1);
-}
-
-static void negotiate(void)
-{
-    set(0x70, 0);
-    set(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
-    for (unsigned i = 0; i < 2; i++) {
-        set(0x14, i);
-        uint32_t offered = reg(0x10);
-        set(0x24, i);
-        set(0x20, offered);
-    }
-    set(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK);
-    assert_true(reg(0x70) & VIRTIO_FEATURES_OK);
-}
-
-static void start(void)
-{
-    static const uint8_t zeros[0x4000];
-    negotiate();
-    put(RAM, zeros, sizeof zeros);
-    avail_index = 0;
-    set_queue(DESC, AVAIL, USED, SIZE);
-    set(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK | VIRTIO_DRIVER_OK);
-}
-
-static void describe(unsigned n, gpa addr, uint32_t bytes, uint16_t flags, uint16_t next)
-{
-    put(DESC + 16 * n, &addr, 8);
-    put(DESC + 16 * n + 8, &bytes, 4);
-    put(DESC + 16 * n + 12, &flags, 2);
-    put(DESC + 16 * n + 14, &next, 2);
-}
-
-static void offer(uint16_t head)
-{
-    put(AVAIL + 4 + 2u * (avail_index % SIZE), &head, 2);
-    avail_index++;
-    put(AVAIL + 2, &avail_index, 2);
-    set(0x50, 0);
-}
-
-/* Wait until the device has used all that was offered; the bytes it says it wrote. */
-static uint32_t used(void)
-{
-    uint16_t index;
-    uint32_t element[2];
-    for (unsigned tries = 0; tries < 5000; tries++) {
-        device_lock(); /* the device's thread writes with it held */
-        mem_read(USED + 2, &index, 2);
-        mem_read(USED + 4 + 8u * ((avail_index - 1) % SIZE), element, 8);
-        device_unlock();
-        if (index == avail_index)
-            return element[1];
-        usleep(1000);
-    }
-    fail_msg("the device does not answer");
-    return 0;
-}
+#include "machines/virtio/driver_testlib.h"
 
 static uint8_t request(uint32_t type, uint64_t sector, uint32_t bytes)
 {
@@ -157,9 +25,7 @@ static uint8_t request(uint32_t type, uint64_t sector, uint32_t bytes)
     describe(2, STAT, 1, WRITE, 0);
     offer(0);
     used();
-    device_lock();
-    mem_read(STAT, &status, 1);
-    device_unlock();
+    get(STAT, &status, 1);
     return status;
 }
 
@@ -218,8 +84,7 @@ static void registers(void **state)
     negotiate();
     set(0x70, 0);
     assert_int_equal(reg(0x70), 0);
-    virtio_rng_free(dev);
-    free(mmio);
+    detach();
 }
 
 static void random_bytes(void **state)
@@ -231,7 +96,7 @@ static void random_bytes(void **state)
     describe(0, DATA, 64, WRITE, 0);
     offer(0);
     assert_int_equal(used(), 64);
-    mem_read(DATA, buf, 64);
+    get(DATA, buf, 64);
     assert_memory_not_equal(buf, zeros, 64);
     assert_int_equal(irq_level, 1);
     assert_int_equal(reg(0x60), 1);
@@ -243,8 +108,7 @@ static void random_bytes(void **state)
     offer(0);
     used();
     assert_int_equal(irq_level, 0);
-    virtio_rng_free(dev);
-    free(mmio);
+    detach();
 }
 
 /* -- Disks ----------------------------------------------------------------------------------------- */
@@ -257,7 +121,7 @@ static void read_write_flush(void **state)
     start();
     assert_int_equal(rd(REGS + VIRTIO_SLOT_BYTES + 0x100), 64);
     assert_int_equal(request(0, 3, 1024), 0);
-    mem_read(DATA, got, 1024);
+    get(DATA, got, 1024);
     for (unsigned i = 0; i < 1024; i++)
         assert_int_equal(got[i], (uint8_t)(3 + i / 512 + i));
     memset(buf, 0x5a, sizeof buf);
@@ -266,7 +130,7 @@ static void read_write_flush(void **state)
     assert_int_equal(request(4, 0, 0), 0);
     assert_int_equal(file_byte(64 * 512 - 1), 0x5a);
     assert_int_equal(request(8, 0, 20), 0);
-    mem_read(DATA, got, 7);
+    get(DATA, got, 7);
     assert_string_equal(got, "dbtlab");
     assert_int_equal(request(77, 0, 0), 2);
 
@@ -275,8 +139,7 @@ static void read_write_flush(void **state)
     assert_int_equal(request(1, UINT64_MAX, 512), 1);
     assert_int_equal(request(0, UINT64_C(1) << 55, 512), 1);
     assert_int_equal(request(0, 0, 100), 1);
-    virtio_block_free(dev);
-    free(mmio);
+    detach();
 }
 
 static void read_only_and_cow(void **state)
@@ -290,20 +153,18 @@ static void read_only_and_cow(void **state)
     put(DATA, buf, sizeof buf);
     assert_int_equal(request(1, 0, 512), 1);
     assert_int_equal(request(0, 0, 512), 0);
-    virtio_block_free(dev);
-    free(mmio);
+    detach();
 
     attach(disk(",cow", 15 * 512)); /* the last page is not whole */
     start();
     put(DATA, buf, sizeof buf);
     assert_int_equal(request(1, 14, 512), 0);
     assert_int_equal(request(0, 13, 1024), 0);
-    mem_read(DATA, got, 1024);
+    get(DATA, got, 1024);
     assert_int_equal(got[0], 13);
     assert_int_equal(got[512], 0x77);
     assert_int_equal(file_byte(14 * 512), 14);
-    virtio_block_free(dev);
-    free(mmio);
+    detach();
 }
 
 static void errors_of_the_host(void **state)
@@ -328,8 +189,7 @@ static void errors_of_the_host(void **state)
     assert_int_equal(request(1, 30, 512), 1);
     assert_int_equal(request(1, 5, 512), 0);
     setrlimit(RLIMIT_FSIZE, &old);
-    virtio_block_free(dev);
-    free(mmio);
+    detach();
 
     assert_null(virtio_block_new("/nonexistent/disk", &e));
     assert_null(virtio_block_new("/", &e));
@@ -338,16 +198,11 @@ static void errors_of_the_host(void **state)
 
 /* -- Garbage ------------------------------------------------------------------------------------------ */
 
-static bool broken(void)
-{
-    return reg(0x70) & VIRTIO_NEEDS_RESET;
-}
-
 static void bad_chains(void **state)
 {
     (void)state;
     attach(virtio_rng_new());
-    static const struct {
+    const struct {
         gpa addr;
         uint32_t bytes;
         uint16_t flags, next;
@@ -374,63 +229,25 @@ static void bad_chains(void **state)
     }
     /* Rings that are nowhere, and a ring of no size. */
     negotiate();
-    set_queue(0, 0x10, 0xffffffff00000000u, SIZE);
+    set_rings(0, 0x10, 0xffffffff00000000u, SIZE);
     set(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK | VIRTIO_DRIVER_OK);
     set(0x50, 0);
     assert_true(broken());
     negotiate();
-    set_queue(DESC, AVAIL, USED, 3);
+    set_rings(DESC, AVAIL, USED, 3);
     assert_true(broken());
-    virtio_rng_free(dev);
-    free(mmio);
+    detach();
 }
 
-/* Random rings: nothing outside RAM is touched (the sanitizers and mem_write's own checks), the device comes back. */
 static void fuzz(void **state)
 {
-    const uint64_t seed = 20;
-    struct rng r;
     (void)state;
-    rng_seed(&r, seed);
-    print_message("seed %" PRIu64 "\n", seed);
     for (unsigned kind = 0; kind < 2; kind++) {
         attach(kind ? disk(",cow", 64 * 512) : virtio_rng_new());
-        for (unsigned round = 0; round < 3000; round++) {
-            start();
-            for (unsigned n = 0; n < SIZE; n++) {
-                static const gpa near[] = {
-                    DATA, HEAD, DESC, AVAIL, USED, RAM + BYTES - 600, 0, REGS, UINT64_MAX - 100};
-                uint64_t x = rng_u64(&r);
-                gpa addr = x % 13 == 0 ? rng_u64(&r) : near[x % ARRAY_SIZE(near)] + (x >> 8) % 300;
-                uint32_t bytes =
-                    x >> 20 & 1 ? (uint32_t)(x >> 32) % 2000 : 16 * (uint32_t)(x >> 32 & 63);
-                describe(n, addr, bytes, (uint16_t)(x >> 40 & (x >> 60 == 0 ? 0xffff : 7)),
-                         (uint16_t)((x >> 50) % (SIZE + 1)));
-            }
-            uint64_t x = rng_u64(&r);
-            offer((uint16_t)(x % (SIZE + 2)));
-            if (x >> 8 & 1) {
-                avail_index = (uint16_t)(x >> 16);
-                device_lock();
-                put(AVAIL + 2, &avail_index, 2);
-                device_unlock();
-                set(0x50, 0);
-            }
-            if (x >> 9 & 1)
-                set((uint32_t)(x >> 32) % 0x100 & ~3u, (uint32_t)rng_u64(&r));
-        }
-        device_lock();
-        virtio_mmio_reset(mmio);
-        device_unlock();
-        usleep(20000); /* what the disk was doing ends */
-        start();
+        fuzz_device(3000, 20);
         if (kind)
             assert_int_equal(request(0, 1, 512), 0);
-        if (kind)
-            virtio_block_free(dev);
-        else
-            virtio_rng_free(dev);
-        free(mmio);
+        detach();
     }
 }
 
