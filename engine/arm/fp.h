@@ -12,13 +12,14 @@
 #define ENGINE_ARM_FP_H
 
 #include "engine/base/base.h"
+#include "engine/vcpu/vcpu.h"
 
 enum {
     FPSCR_IOC = BIT(0),
     FPSCR_DZC = BIT(1),
     FPSCR_OFC = BIT(2),
     FPSCR_UFC = BIT(3),
-    FPSCR_IXC = BIT(4),
+    FPSCR_IXC = VCPU_FPSCR_IXC, /* bit 4 */
     FPSCR_IDC = BIT(7),
     FPSCR_CUMULATIVE = 0x9f,
     FPSCR_LEN = 7u << 16,
@@ -41,6 +42,18 @@ enum fp_width { FP16, FP32, FP64 };
 static inline uint32_t fp_standard(uint32_t fpscr)
 {
     return (fpscr & (FPSCR_AHP | FPSCR_CUMULATIVE | FPSCR_QC)) | FPSCR_FZ | FPSCR_DN;
+}
+
+/* FPSCR's N Z C V in bits 31..28; the rest is v->fpscr. */
+static inline uint32_t fp_nzcv(const struct vcpu *v)
+{
+    return (v->fpcc_nzc & 0xc0u) << 24 | (~v->fpcc_nzc & 1u) << 29 | (v->fpcc_v & 1u) << 28;
+}
+
+static inline void fp_set_nzcv(struct vcpu *v, uint32_t x)
+{
+    v->fpcc_nzc = (uint8_t)((x >> 24 & 0xc0) | (~x >> 29 & 1));
+    v->fpcc_v = (uint8_t)(x >> 28 & 1);
 }
 
 /* -- fp_soft.c: w is FP32 or FP64 ---------------------------------------------------------------------- */

@@ -80,13 +80,43 @@ void helper_vsqrt_d(struct vcpu *v, uint32_t rd, uint32_t rm)
 void helper_vcmp_s(struct vcpu *v, uint32_t rd, uint32_t rm, uint32_t how)
 {
     uint32_t nzcv = f32_compare(&v->fpscr, get_s(v, rd), how & 2 ? 0 : get_s(v, rm), how & 1);
-    v->fpscr = (v->fpscr & ~FPSCR_NZCV) | nzcv;
+    fp_set_nzcv(v, nzcv);
 }
 
 void helper_vcmp_d(struct vcpu *v, uint32_t rd, uint32_t rm, uint32_t how)
 {
     uint32_t nzcv = f64_compare(&v->fpscr, get_d(v, rd), how & 2 ? 0 : get_d(v, rm), how & 1);
-    v->fpscr = (v->fpscr & ~FPSCR_NZCV) | nzcv;
+    fp_set_nzcv(v, nzcv);
+}
+
+void helper_vabs_s(struct vcpu *v, uint32_t rd, uint32_t rm)
+{
+    put_s(v, rd, get_s(v, rm) & 0x7fffffff);
+}
+
+void helper_vabs_d(struct vcpu *v, uint32_t rd, uint32_t rm)
+{
+    put_d(v, rd, get_d(v, rm) & INT64_MAX);
+}
+
+void helper_vneg_s(struct vcpu *v, uint32_t rd, uint32_t rm)
+{
+    put_s(v, rd, f32_neg(get_s(v, rm)));
+}
+
+void helper_vneg_d(struct vcpu *v, uint32_t rd, uint32_t rm)
+{
+    put_d(v, rd, f64_neg(get_d(v, rm)));
+}
+
+void helper_vmov_s(struct vcpu *v, uint32_t rd, uint32_t rm)
+{
+    put_s(v, rd, get_s(v, rm));
+}
+
+void helper_vmov_d(struct vcpu *v, uint32_t rd, uint32_t rm)
+{
+    put_d(v, rd, get_d(v, rm));
 }
 
 /* -- Conversions ------------------------------------------------------------------------------------------------------ */
@@ -158,12 +188,23 @@ void helper_vcvt_half(struct vcpu *v, uint32_t rd, uint32_t rm, uint32_t how)
 
 /* -- System registers ------------------------------------------------------------------------------------------------- */
 
+static uint32_t key_of(uint32_t fpscr)
+{
+    return (fpscr & (FPSCR_LEN | FPSCR_STRIDE) ? 1 : 0) | (fpscr & (FPSCR_RMODE | FPSCR_FZ) ? 2 : 0);
+}
+
 /* Returns whether what block keys depend on has changed. */
 uint32_t helper_vmsr_fpscr(struct vcpu *v, uint32_t val)
 {
     uint32_t old = v->fpscr;
-    v->fpscr = val & FPSCR_WRITABLE;
-    return (old ^ v->fpscr) & (FPSCR_LEN | FPSCR_STRIDE);
+    v->fpscr = val & FPSCR_WRITABLE & ~FPSCR_NZCV;
+    fp_set_nzcv(v, val);
+    return key_of(old) ^ key_of(v->fpscr);
+}
+
+uint32_t helper_vmrs_fpscr(struct vcpu *v)
+{
+    return v->fpscr | fp_nzcv(v);
 }
 
 enum { REG_FPSID = 0, REG_MVFR1 = 6, REG_MVFR0 = 7, REG_FPEXC = 8 };

@@ -1,8 +1,8 @@
 /*
  * sem_vfp.c — VFP instructions (ARM DDI 0406C A7.5, A7.6, A7.8, A7.9)
  *
- * Moves, loads and stores are operations on struct vcpu's vfp[]; arithmetic is done by helpers that get the registers'
- * numbers (helpers_vfp.c). A multiple load that faults may have loaded some registers, which the architecture allows;
+ * Loads, stores and transfers are operations on struct vcpu's vfp[]; arithmetic is calls of helpers that get the registers'
+ * numbers (helpers_vfp.c), which the backend knows and does itself where the operands are of the common kind. A multiple load that faults may have loaded some registers, which the architecture allows;
  * the base is written last.
  */
 #include "engine/arm/vfp.h"
@@ -119,28 +119,13 @@ void op_vfp2(struct xlate *x, uint32_t arg)
 {
     if (!scalar_ok(x))
         return;
-    unsigned d = RD, m = RM;
-    if (arg == VFP_SQRT) {
-        call(x, F('z') ? HELPER_VSQRT_D : HELPER_VSQRT_S, imm32(x, d), imm32(x, m), IR_NONE);
-        return;
-    }
-    if (arg == VFP_MOV && F('z')) {
-        vfp_st64(x, d, vfp_ld64(x, m));
-        return;
-    }
-    /* Only the word with the sign changes. */
-    size_t from = F('z') ? VFP_D(m) : VFP_S(m), to = F('z') ? VFP_D(d) : VFP_S(d);
-    if (F('z')) {
-        if (from != to)
-            st_env(x, to, ld_env(x, from));
-        from += 4, to += 4;
-    }
-    ir_val v = ld_env(x, from);
-    if (arg == VFP_ABS)
-        v = emit2(x, IR_AND, v, imm32(x, 0x7fffffff));
-    else if (arg == VFP_NEG)
-        v = emit2(x, IR_XOR, v, imm32(x, 0x80000000));
-    st_env(x, to, v);
+    static const uint16_t ids[][2] = {
+        [VFP_SQRT] = {HELPER_VSQRT_S, HELPER_VSQRT_D},
+        [VFP_MOV] = {HELPER_VMOV_S, HELPER_VMOV_D},
+        [VFP_ABS] = {HELPER_VABS_S, HELPER_VABS_D},
+        [VFP_NEG] = {HELPER_VNEG_S, HELPER_VNEG_D},
+    };
+    call(x, ids[arg][F('z')], imm32(x, RD), imm32(x, RM), IR_NONE);
 }
 
 /* VFPExpandImm() */
@@ -152,9 +137,8 @@ void op_vfp_imm(struct xlate *x, uint32_t arg)
     uint32_t i = F('i'), sign = i >> 7 << 31;
     unsigned d = RD;
     if (F('z')) {
-        st_env(x, VFP_D(d), imm32(x, 0));
-        st_env(x, VFP_D(d) + 4,
-               imm32(x, sign | (bit(i, 6) ? 0x3fc00000u : 0x40000000u) | (i & 0x3f) << 16));
+        uint32_t high = sign | (bit(i, 6) ? 0x3fc00000u : 0x40000000u) | (i & 0x3f) << 16;
+        vfp_st64(x, d, emit2(x, IR_PACK64, imm32(x, 0), imm32(x, high)));
     } else {
         st_env(x, VFP_S(d),
                imm32(x, sign | (bit(i, 6) ? 0x3e000000u : 0x40000000u) | (i & 0x3f) << 19));
@@ -335,6 +319,8 @@ void op_vmov_pair(struct xlate *x, uint32_t arg)
         ir_val lo = ld_env(x, at), hi = ld_env(x, at + 4);
         put_reg(x, F('t'), lo);
         put_reg(x, F('e'), hi);
+    } else if (wide) { /* at once: a load of the doubleword would wait for two stores */
+        vfp_st64(x, m, emit2(x, IR_PACK64, get_reg(x, F('t')), get_reg(x, F('e'))));
     } else {
         st_env(x, at, get_reg(x, F('t')));
         st_env(x, at + 4, get_reg(x, F('e')));
@@ -429,11 +415,10 @@ void op_vmrs(struct xlate *x, uint32_t arg)
     if (F('i') == REG_FPSCR) {
         if (!vfp_enabled(x))
             return;
-        ir_val v = ld_env(x, offsetof(struct vcpu, fpscr));
         if (F('t') == 15)
-            ir_emit(x->b, IR_SET_NZCV, FLAG_ALL, 0, v, IR_NONE, IR_NONE, 0, 0);
+            ir_emit(x->b, IR_FP_FLAGS, FLAG_ALL, 0, IR_NONE, IR_NONE, IR_NONE, 0, 0);
         else
-            put_reg(x, F('t'), v);
+            put_reg(x, F('t'), call(x, HELPER_VMRS_FPSCR, IR_NONE, IR_NONE, IR_NONE));
         return;
     }
     if (!exists(x, false))
@@ -450,7 +435,7 @@ void op_vmsr(struct xlate *x, uint32_t arg)
             return;
         UNPRED15("t");
         ir_val changed = call(x, HELPER_VMSR_FPSCR, get_reg(x, F('t')), IR_NONE, IR_NONE);
-        /* LEN and STRIDE, of which blocks know whether they are 0, hardly ever change. */
+        /* What blocks know of it (TBF_VFP_*) hardly ever changes. */
         uint32_t same = ir_new_label(x->b);
         ir_brz(x->b, changed, same, false);
         sync_it(x, it_advance(x->it));

@@ -147,6 +147,8 @@ uint32_t arm_tb_flags(const struct vcpu *v)
             f |= TBF_NO_D32;
         if (v->fpscr & (FPSCR_LEN | FPSCR_STRIDE))
             f |= TBF_VFP_VECTOR;
+        if (v->fpscr & (FPSCR_RMODE | FPSCR_FZ))
+            f |= TBF_VFP_MODE;
     }
     return f | (v->it & 0xff) << TBF_IT_SHIFT;
 }
@@ -161,6 +163,7 @@ void arm_reset(struct vcpu *v, const uint32_t regs[16], uint32_t cpsr)
     v->q = v->ge = v->it = 0;
     memset(v->vfp, 0, sizeof(v->vfp));
     v->fpscr = 0;
+    fp_set_nzcv(v, 0);
     memcpy(v->r, regs, sizeof(v->r));
     v->r[15] = (regs[15] & ~1u) | (regs[15] & 1) | bit(cpsr, 5);
     v->cpsr = cpsr & 0x1f;

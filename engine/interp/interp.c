@@ -10,6 +10,7 @@
  */
 #include "engine/interp/interp.h"
 
+#include "engine/arm/fp.h"
 #include "engine/arm/helpers.h"
 #include "engine/mem/softmmu.h"
 #include "strategies/atomics/atomics.h"
@@ -354,6 +355,7 @@ struct interp_end interp_run(struct vcpu *v, const struct ir_block *b,
         case IR_ST_ENV64: memcpy((char *)v + n, &a, 8); continue;
         case IR_GET_NZCV: r = get_nzcv(v); break;
         case IR_SET_NZCV: set_flags(v, s, x >> 28); continue;
+        case IR_FP_FLAGS: set_flags(v, s, fp_nzcv(v) >> 28); continue;
         case IR_GET_C: r = v->cf; break;
         case IR_SET_C: set_flags(v, s, x & 1 ? FLAG_C : 0); continue;
         case IR_SET_NZ: set_nz(v, s, x); continue;

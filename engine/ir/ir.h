@@ -77,6 +77,7 @@ enum {
     OP(ST_ENV64, "st_env64", '-', 1, "X", "64-bit field")                                          \
     OP(GET_NZCV, "get_nzcv", 'w', 0, "R", "flags in bits 31..28, rest 0")                          \
     OP(SET_NZCV, "set_nzcv", '-', 1, "XS", "flags of mask s from bits 31..28 of a")                \
+    OP(FP_FLAGS, "fp_flags", '-', 0, "XS", "flags of mask s from FPSCR (v->fpcc_v, fpcc_nzc)")      \
     OP(GET_C, "get_c", 'w', 0, "R", "C as 0 or 1")                                                 \
     OP(SET_C, "set_c", '-', 1, "XS", "C = bit 0 of a (s = FLAG_C)")                                \
     OP(SET_NZ, "set_nz", '-', 1, "XS", "N, Z from the 32-bit a (s within FLAG_NZ)")                \

@@ -60,6 +60,7 @@ uint8_t ir_flags_settable(enum ir_op op)
 {
     switch (op) {
     case IR_SET_NZCV:
+    case IR_FP_FLAGS:
     case IR_ADD:
     case IR_SUB:
     case IR_ADC:

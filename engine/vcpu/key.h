@@ -21,6 +21,7 @@ enum {
     TBF_NO_NEON = BIT(17), /* with TBF_VFP: CPACR.ASEDIS */
     TBF_NO_D32 = BIT(18),  /* with TBF_VFP: CPACR.D32DIS, d16..d31 are Undefined */
     TBF_VFP_VECTOR = BIT(19), /* with TBF_VFP: FPSCR.LEN or STRIDE is not 0 */
+    TBF_VFP_MODE = BIT(20),   /* with TBF_VFP: FPSCR.RMODE or FZ is not 0 */
 };
 
 #endif

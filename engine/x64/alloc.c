@@ -42,6 +42,7 @@ void alloc_label(struct xlate *x)
     for (unsigned k = 0; k < ARRAY_SIZE(x->greg_val); k++)
         x->greg_val[k] = IR_NONE;
     x->locked = 0;
+    vreg_drop_all(x);
     group_begin(x);
 }
 

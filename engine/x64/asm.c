@@ -7,24 +7,12 @@
 #include "engine/x64/asm.h"
 
 #include "engine/base/base.h"
+#include "engine/x64/asm_enc.h"
 
-struct enc {
-    uint8_t b[16];
-    unsigned n;
-};
+#define append        enc_append
+#define put_modrm_mem enc_modrm_mem
 
-static void put(struct enc *e, unsigned byte)
-{
-    e->b[e->n++] = (uint8_t)byte;
-}
-
-static void put32(struct enc *e, uint32_t x)
-{
-    memcpy(e->b + e->n, &x, 4);
-    e->n += 4;
-}
-
-static void append(struct x64_asm *a, const struct enc *e)
+void enc_append(struct x64_asm *a, const struct enc *e)
 {
     a->insns++;
     if (a->off + e->n > a->cap) {
@@ -57,7 +45,7 @@ static void put_prefix_rex(struct enc *e, unsigned prefix, bool w, int reg, int 
         put(e, rex);
 }
 
-static void put_modrm_mem(struct enc *e, int reg, struct x64_mem m)
+void enc_modrm_mem(struct enc *e, int reg, struct x64_mem m)
 {
     unsigned r = ((unsigned)reg & 7) << 3;
     unsigned base = (unsigned)m.base & 7;
@@ -545,6 +533,25 @@ void asm_stc(struct x64_asm *a)
 void asm_clc(struct x64_asm *a)
 {
     op_byte(a, 0xf8);
+}
+
+void asm_lahf(struct x64_asm *a)
+{
+    op_byte(a, 0x9f);
+}
+
+void asm_sahf(struct x64_asm *a)
+{
+    op_byte(a, 0x9e);
+}
+
+void asm_mov_ri8(struct x64_asm *a, int dst, uint8_t imm)
+{
+    struct enc e = {.n = 0};
+
+    put(&e, 0xb0 | ((unsigned)dst & 3));
+    put(&e, imm);
+    append(a, &e);
 }
 
 /* -- Atomic ----------------------------------------------------------------------------------------------------------- */

@@ -155,6 +155,9 @@ void asm_bt_ri(struct x64_asm *a, unsigned size, int r, unsigned n);
 void asm_cmc(struct x64_asm *a);
 void asm_stc(struct x64_asm *a);
 void asm_clc(struct x64_asm *a);
+void asm_lahf(struct x64_asm *a);                       /* ah = SF ZF 0 AF 0 PF 1 CF; flags survive */
+void asm_sahf(struct x64_asm *a);                       /* and back; OF stays */
+void asm_mov_ri8(struct x64_asm *a, int dst, uint8_t imm); /* al, cl, dl, bl only; flags survive */
 
 /* -- Atomic; each a full barrier ------------------------------------------------------------------------------ */
 

@@ -26,6 +26,7 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind)
         .pc = x->pc,
         .it = x->it,
         .it_stale = x->it_stale,
+        .keep_xmm = vreg_any(x),
         .flags = x->flags,
         .entry = X64_LABEL_INIT,
         .unaligned = X64_LABEL_INIT,

@@ -110,6 +110,7 @@ struct cold {
     int8_t slot[3];   /* where they are saved */
     int8_t addr, dst, tmp;
     bool has_data, wide;
+    bool keep_xmm; /* vregs.c, V3 */
     struct opnd data;        /* value to be stored */
     int8_t exit;             /* COLD_EXIT: index of the exit, -1: not chainable */
     uint8_t save;            /* COLD_EXIT: flags to be stored */
@@ -141,6 +142,29 @@ struct group {
     ir_val root;
     int32_t at, lo,
         hi; /* offsets from root: where reg points, what has been checked to be in the page */
+};
+
+/* An operation of VFP or Advanced SIMD that its helper does instead when the operands are not of the common kind. */
+struct slow_call {
+    struct x64_label entry; /* jumped to from the straight line */
+    struct x64_label zero;  /* the result is not normal; if it is an exact zero, on at back_ok */
+    struct x64_label back_ok, back;
+    struct x64_label product_zero, product_ok; /* the same for the product in a multiply-accumulate */
+    uint8_t helper, nargs;                     /* enum helper_id */
+    uint8_t keep;                              /* scratch registers with values */
+    uint8_t kind;                              /* which zeros are exact */
+    int8_t tmp, n, m;                          /* a scratch register; xmm registers of the operands */
+    int8_t result, product;                    /* xmm registers; product -1: none */
+    bool wide, reload;                         /* double precision; the result's register is loaded before back */
+    uint8_t off, len;                          /* ... from these bytes of v->vfp[] */
+    uint32_t arg[3];
+};
+
+/* What an xmm register holds: vregs.c. */
+#define KEPT_XMM 8
+struct vreg {
+    uint8_t off, len; /* len 0: nothing */
+    uint32_t used;
 };
 
 struct label {
@@ -183,6 +207,10 @@ struct xlate {
     struct label label[IR_MAX_LABELS];
     unsigned ncold;
     struct cold *cold;
+    struct vreg vreg[KEPT_XMM];
+    uint32_t vlocked, vpieces; /* of the current op; vregs.c */
+    unsigned nslow;
+    struct slow_call *slow;
     bool dead_end; /* the previous op ended the path */
 };
 
@@ -302,6 +330,18 @@ bool recipe_needs_tmp(const struct recipe *r, uint8_t want);
 uint8_t recipe_emit(struct x64_asm *a, const struct recipe *r, uint8_t want, int tmp,
                     bool *carry_inv);
 
+/* -- vregs.c: xmm registers below KEPT_XMM; off, len: bytes of v->vfp[] ------------------------------ */
+
+int vreg_get(struct xlate *x, unsigned off, unsigned len); /* loaded if need be, locked until the op ends; do not write to it */
+int vreg_temp(struct xlate *x);                            /* to be written, likewise locked */
+void vreg_load(struct xlate *x, int reg, unsigned off, unsigned len);
+void vreg_put(struct xlate *x, int reg, unsigned off, unsigned len); /* store, and remember */
+void vreg_wrote(struct xlate *x, unsigned off, unsigned len);        /* stored by other means */
+void vreg_drop_all(struct xlate *x);
+void vreg_end_op(struct xlate *x);
+bool vreg_any(const struct xlate *x);
+bool vreg_env(size_t env, unsigned *off); /* is this offset in struct vcpu one of v->vfp[]'s? */
+
 /* -- lower_*.c ----------------------------------------------------------------------------------------------------------------- */
 
 void lower_alu(struct xlate *x);
@@ -310,6 +350,10 @@ void lower_state(struct xlate *x);
 void lower_mem(struct xlate *x);
 void lower_excl(struct xlate *x);
 void lower_call(struct xlate *x);
+/* Instead of a call, if the host can: lower_fp.c, lower_vec.c. */
+bool lower_fp(struct xlate *x);
+void lower_fp_flags(struct xlate *x);
+void slow_emit_all(struct xlate *x);
 void lower_flow(struct xlate *x);
 
 struct cold *cold_new(struct xlate *x, enum cold_kind kind);

@@ -76,6 +76,7 @@ static unsigned survey(struct xlate *x)
             ncold += 3;
             break;
         case IR_EXIT_IND: ncold += 3; break;
+        case IR_CALL: x->nslow++; break;
         default: ncold += ir_op_info[in->op].f; break;
         }
     }
@@ -171,7 +172,11 @@ static void lower_op(struct xlate *x)
     case IR_SWP:
     case IR_BARRIER: lower_excl(x); break;
     case IR_CALL:
+        if (lower_fp(x))
+            break;
+        /* fall through */
     case IR_CALL64: lower_call(x); break;
+    case IR_FP_FLAGS: lower_fp_flags(x); break;
     default: CHECK(false, "op %u", x->in->op);
     }
 }
@@ -194,11 +199,16 @@ bool x64_translate(const struct x64_request *req, struct x64_code *out)
     x.exit_no = 0;
     x.exit_extra = 0;
     x.ncold = 0;
+    x.nslow = 0;
+    x.vpieces = 0;
     x.i = 0;
     out->nexits = 0;
     unsigned max_cold = survey(&x);
     struct cold cold[max_cold + 1];
     x.cold = cold;
+    struct slow_call slow[x.nslow + 1];
+    x.slow = slow;
+    x.nslow = 0;
 
     asm_init(&x.a, req->span.rw, req->span.rx, req->span.bytes);
     alloc_begin(&x);
@@ -212,8 +222,10 @@ bool x64_translate(const struct x64_request *req, struct x64_code *out)
         alloc_begin_op(&x);
         lower_op(&x);
         alloc_end_op(&x);
+        vreg_end_op(&x);
     }
     cold_emit_all(&x);
+    slow_emit_all(&x);
     emit_entry_leave(&x, &leave);
     out->bytes = x.a.off;
     return !x.a.overflow;

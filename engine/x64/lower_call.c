@@ -67,6 +67,7 @@ void lower_call(struct xlate *x)
     if (h->writes_regs)
         flags_gregs_save(x, 0x7fff);
     flags_clobber(x);
+    vreg_drop_all(x);
     alloc_spill_all(x, h->writes_regs);
     for (unsigned k = 0; k < h->nargs; k++)
         arg[k] = alloc_opnd(x, v[k]);

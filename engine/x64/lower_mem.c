@@ -444,12 +444,12 @@ void cold_mem(struct xlate *x, struct cold *c)
     switch (c->kind) {
     case COLD_LOAD:
         asm_mov_ri(&x->a, RAX, c->mem);
-        emit_thunk_call(x, c->wide ? x64_stubs.load64 : x64_stubs.load);
+        emit_thunk_call(x, c->wide ? x64_stubs.load64[c->keep_xmm] : x64_stubs.load[c->keep_xmm]);
         cold_leave(x, c, true);
         break;
     case COLD_STORE:
         asm_mov_ri(&x->a, RAX, c->mem);
-        emit_thunk_call(x, c->wide ? x64_stubs.store64 : x64_stubs.store);
+        emit_thunk_call(x, c->wide ? x64_stubs.store64[c->keep_xmm] : x64_stubs.store[c->keep_xmm]);
         cold_leave(x, c, false);
         break;
     case COLD_LDM: cold_ldm(x, c); break;

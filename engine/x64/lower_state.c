@@ -6,7 +6,10 @@
 static void lower_env(struct xlate *x)
 {
     struct x64_mem m = vmem(x->in->imm);
+    unsigned off;
 
+    if ((x->in->op == IR_ST_ENV || x->in->op == IR_ST_ENV64) && vreg_env(x->in->imm, &off))
+        vreg_wrote(x, off, x->in->op == IR_ST_ENV ? 4 : 8);
     switch (x->in->op) {
     case IR_LD_ENV: asm_load(&x->a, 4, alloc_def(x, NO_REG), m); break;
     case IR_LD_ENV64: asm_load(&x->a, 8, alloc_def(x, NO_REG), m); break;

@@ -8,9 +8,12 @@
 #include "engine/x64/stubs.h"
 
 #include "engine/x64/abi.h"
+#include "engine/x64/asm_vex.h"
+#include "engine/x64/emit.h"
 #include "engine/x64/guess.h"
 
 struct x64_stubs x64_stubs;
+struct x64_host x64_host;
 
 enum which { CALLER_SAVED, ALL };
 
@@ -37,6 +40,25 @@ static const void *begin(struct x64_asm *a)
 static void arg_vcpu(struct x64_asm *a)
 {
     asm_lea(a, 8, RDI, mem_b(HOST_VCPU, -VCPU_BIAS));
+}
+
+/* For thunks that blocks call with guest values in xmm registers (vregs.c, V3). rsp is 0 mod 16 in between as before. */
+static void save_xmm(struct x64_asm *a, bool keep)
+{
+    if (!keep)
+        return;
+    asm_lea(a, 8, RSP, mem_b(RSP, -16 * KEPT_XMM));
+    for (int k = 0; k < KEPT_XMM; k++)
+        asm_vex_rrm(a, VX_MOVUPS_ST, k, NO_REG, mem_b(RSP, 16 * k));
+}
+
+static void load_xmm(struct x64_asm *a, bool keep)
+{
+    if (!keep)
+        return;
+    for (int k = 0; k < KEPT_XMM; k++)
+        asm_vex_rrm(a, VX_MOVUPS_LD, k, NO_REG, mem_b(RSP, 16 * k));
+    asm_lea(a, 8, RSP, mem_b(RSP, 16 * KEPT_XMM));
 }
 
 static void call_c(struct x64_asm *a, uintptr_t fn)
@@ -81,15 +103,17 @@ static void emit_leave(struct x64_asm *a)
 /* -- Thunks ---------------------------------------------------------------------------------------------------------- */
 
 /* ecx: address, rdx: value if `value`, eax: third argument. */
-static const void *build_slow(struct x64_asm *a, uintptr_t fn, bool value)
+static const void *build_slow(struct x64_asm *a, uintptr_t fn, bool value, bool keep)
 {
     const void *at = begin(a);
 
     save_regs(a, ALL);
+    save_xmm(a, keep);
     asm_mov_rr(a, 4, RSI, RCX);
     asm_mov_rr(a, 4, value ? RCX : RDX, RAX);
     arg_vcpu(a);
     call_c(a, fn);
+    load_xmm(a, keep);
     load_regs(a, CALLER_SAVED);
     asm_ret(a);
     return at;
@@ -122,15 +146,18 @@ static const void *build_clear(struct x64_asm *a)
     return at;
 }
 
-static const void *build_helper(struct x64_asm *a, uintptr_t fn, const struct ir_helper_info *h)
+static const void *build_helper(struct x64_asm *a, uintptr_t fn, const struct ir_helper_info *h,
+                                bool keep)
 {
     const void *at = begin(a);
 
+    save_xmm(a, keep);
     save_regs(a, h->reads_regs || h->writes_regs || h->leaves ? ALL : CALLER_SAVED);
     if (h->nargs)
         asm_mov_rr(a, 4, RSI, RAX);
     arg_vcpu(a);
     call_c(a, fn);
+    load_xmm(a, keep);
     load_regs(a, h->writes_regs ? ALL : CALLER_SAVED);
     asm_ret(a);
     return at;
@@ -202,6 +229,8 @@ bool x64_stubs_build(struct code_span span, const struct x64_calls *calls, size_
     struct x64_asm a;
     struct x64_stubs *s = &x64_stubs;
 
+    x64_host.avx2 = __builtin_cpu_supports("avx2") != 0;
+    x64_host.fma = __builtin_cpu_supports("fma") != 0;
     calls = guess_wrap(calls);
     asm_init(&a, span.rw, span.rx, span.bytes);
     s->leave = begin(&a);
@@ -221,17 +250,25 @@ bool x64_stubs_build(struct code_span span, const struct x64_calls *calls, size_
     const void *enter = build_enter(&a, sentinel);
     memcpy(&s->enter, &enter, sizeof enter);
 
-    s->load = build_slow(&a, (uintptr_t)calls->load, false);
-    s->load64 = build_slow(&a, (uintptr_t)calls->load64, false);
-    s->store = build_slow(&a, (uintptr_t)calls->store, true);
-    s->store64 = build_slow(&a, (uintptr_t)calls->store64, true);
-    s->ldm = build_slow(&a, (uintptr_t)calls->ldm, false);
-    s->stm = build_slow(&a, (uintptr_t)calls->stm, false);
+    for (unsigned keep = 0; keep <= x64_host.avx2; keep++) {
+        s->load[keep] = build_slow(&a, (uintptr_t)calls->load, false, keep);
+        s->load64[keep] = build_slow(&a, (uintptr_t)calls->load64, false, keep);
+        s->store[keep] = build_slow(&a, (uintptr_t)calls->store, true, keep);
+        s->store64[keep] = build_slow(&a, (uintptr_t)calls->store64, true, keep);
+    }
+    s->ldm = build_slow(&a, (uintptr_t)calls->ldm, false, false);
+    s->stm = build_slow(&a, (uintptr_t)calls->stm, false, false);
     s->excl_load = build_excl(&a, false);
     s->excl_store = build_excl(&a, true);
     s->clear = build_clear(&a);
     for (unsigned k = 0; k < HELPER_COUNT; k++)
-        s->helper[k] = build_helper(&a, (uintptr_t)calls->helper[k], &ir_helper_info[k]);
+        s->helper[k] = build_helper(&a, (uintptr_t)calls->helper[k], &ir_helper_info[k], false);
+    for (unsigned k = 0; k < HELPER_COUNT && x64_host.avx2; k++) {
+        const struct ir_helper_info *h = &ir_helper_info[k];
+
+        if (!h->reads_regs && !h->writes_regs && !h->reads_flags && !h->writes_flags && !h->leaves)
+            s->helper_keep[k] = build_helper(&a, (uintptr_t)calls->helper[k], h, true);
+    }
     *used = a.off;
     return !a.overflow;
 }

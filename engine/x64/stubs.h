@@ -25,8 +25,9 @@ struct x64_calls {
 struct x64_stubs {
     struct tb_exit *(*enter)(struct vcpu *v, const void *host);
     const void *leave;           /* jmp: rax = exit or NULL. r15 and flags are in v. */
-    const void *load, *load64;   /* ecx: address, eax: MEM_*; result in rax */
-    const void *store, *store64; /* ecx, rdx: value, eax */
+    /* [1] keep xmm0..7 besides */
+    const void *load[2], *load64[2];   /* ecx: address, eax: MEM_*; result in rax */
+    const void *store[2], *store64[2]; /* ecx, rdx: value, eax */
     const void *ldm, *stm;       /* ecx, eax: words */
     const void *excl_load;       /* rax: C function, ecx: address, edx: MEM_*; result in rax */
     const void *
@@ -36,8 +37,16 @@ struct x64_stubs {
     const void *return_miss[MMU_MODES]; /* jmp: eax = target; drops the shadow stack */
     const void *call_miss;            /* call: eax = target. rax = host code or NULL (r15 is set) */
     const void *helper[HELPER_COUNT]; /* eax, edx, ecx: arguments; result in rax */
+    const void *helper_keep[HELPER_COUNT]; /* the same, keeping xmm0..7; NULL for those that may leave or see registers */
 };
 extern struct x64_stubs x64_stubs; /* const after LAUNCH */
+
+/* What the host's CPU has. Without AVX2 operations of VFP and Advanced SIMD are calls of helpers; without FMA the fused
+ * ones are. */
+struct x64_host {
+    bool avx2, fma;
+};
+extern struct x64_host x64_host; /* const after LAUNCH */
 
 /* Build into span. False: too small. */
 bool x64_stubs_build(struct code_span span, const struct x64_calls *calls, size_t *used);

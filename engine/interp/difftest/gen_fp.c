@@ -109,6 +109,10 @@ void gen_fp_template(uint8_t *template)
 
 static uint32_t random_fpscr(struct rng *r)
 {
+    /* What emitted code does inline: nearest, no flushing, Inexact set already. */
+    if (rng_one_in(r, 2))
+        return FPSCR_IXC | (rng_u32(r) & (FPSCR_NZCV | FPSCR_DN | FPSCR_AHP)) |
+               (rng_one_in(r, 4) ? rng_u32(r) & (FPSCR_CUMULATIVE | FPSCR_QC) : 0);
     uint32_t x = rng_below(r, 4) << 22 & (rng_one_in(r, 2) ? FPSCR_RMODE : 0);
     x |= rng_u32(r) & (FPSCR_FZ | FPSCR_DN | FPSCR_AHP);
     x |= rng_u32(r) & FPSCR_NZCV;
