@@ -33,7 +33,7 @@ static int teardown(void **state)
     return 0;
 }
 
-#define VFP_FLAGS (TBF_VFP | TBF_NO_NEON | TBF_NO_D32 | TBF_VFP_VECTOR)
+#define VFP_FLAGS (TBF_VFP | TBF_NO_NEON | TBF_NO_D32 | TBF_VFP_VECTOR | TBF_VFP_MODE)
 
 static void test_access(void **state)
 {
@@ -67,6 +67,12 @@ static void test_access(void **state)
     assert_int_equal(arm_tb_flags(v) & VFP_FLAGS, TBF_VFP | TBF_VFP_VECTOR);
     v->fpscr = 1u << 20;
     assert_int_equal(arm_tb_flags(v) & VFP_FLAGS, TBF_VFP | TBF_VFP_VECTOR);
+    v->fpscr = 1u << 22;
+    assert_int_equal(arm_tb_flags(v) & VFP_FLAGS, TBF_VFP | TBF_VFP_MODE);
+    v->fpscr = FPSCR_FZ;
+    assert_int_equal(arm_tb_flags(v) & VFP_FLAGS, TBF_VFP | TBF_VFP_MODE);
+    v->fpscr = 0xff << 24 & ~(FPSCR_FZ | FPSCR_NZCV);
+    assert_int_equal(arm_tb_flags(v) & VFP_FLAGS, TBF_VFP);
 }
 
 /* -- Which instructions are Undefined ------------------------------------------------------------------------- */
@@ -148,10 +154,15 @@ static void test_system_registers(void **state)
     assert_true(LEFT(v, helper_vmsr(v, 8, 0)));
     assert_int_equal(v->sys.fpexc, FPEXC_EN);
 
-    assert_int_equal(helper_vmsr_fpscr(v, 0xf3c0009f), 0);
-    assert_int_equal(v->fpscr, 0xf3c0009f);
+    for (uint32_t nzcv = 0; nzcv < 16; nzcv++) {
+        assert_int_equal(helper_vmsr_fpscr(v, nzcv << 28 | 0x0e00009f), 0);
+        assert_int_equal(helper_vmrs_fpscr(v), nzcv << 28 | 0x0e00009f);
+        assert_int_equal(v->fpscr, 0x0e00009f);
+    }
+    assert_int_not_equal(helper_vmsr_fpscr(v, 0xf3c0009f), 0); /* RMODE and FZ */
+    assert_int_equal(helper_vmsr_fpscr(v, 0x01000000), 0);
     assert_int_not_equal(helper_vmsr_fpscr(v, ~0u), 0); /* LEN and STRIDE */
-    assert_int_equal(v->fpscr, FPSCR_WRITABLE);
+    assert_int_equal(helper_vmrs_fpscr(v), FPSCR_WRITABLE);
     assert_int_not_equal(helper_vmsr_fpscr(v, 0), 0);
 }
 
