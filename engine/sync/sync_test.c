@@ -293,6 +293,20 @@ static void grace_periods_protect_readers(void **state)
     assert_true(freed > 0);
 }
 
+/* The vCPUs announce only when they are asked to; a wait with nothing deferred, or with all of it done, must ask too. */
+static void waits_end_while_vcpus_run(void **state)
+{
+    (void)state;
+    start(NULL);
+    for (unsigned i = 0; i < N; i++) {
+        while (!passes[i])
+            usleep(100);
+    }
+    for (unsigned i = 0; i < 20; i++)
+        rcu_wait_deferred();
+    stop();
+}
+
 /* -- Ranks, histograms ---------------------------------------------------------------------------------------------------------------- */
 
 static void percentiles(void **state)
@@ -312,7 +326,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(quiescent_sections_exclude), T(broadcasts_are_acknowledged), T(work_runs_once_in_its_thread),
         T(equal_requests_coalesce),    T(sleepers_hold_up_nobody),     T(events_are_kept),
-        T(grace_periods_protect_readers), cmocka_unit_test(percentiles),
+        T(grace_periods_protect_readers), T(waits_end_while_vcpus_run),
+        cmocka_unit_test(percentiles),
     };
 #undef T
     return cmocka_run_group_tests(tests, NULL, NULL);
