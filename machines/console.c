@@ -27,8 +27,6 @@
 #define LINE_MAX_BYTES 512
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t room = PTHREAD_COND_INITIALIZER;  /* output was written */
-static pthread_cond_t input = PTHREAD_COND_INITIALIZER; /* input came, ended, or stop */
 
 /* All guarded by lock. */
 static int fd_in = -1, fd_out = -1;
@@ -38,6 +36,8 @@ static bool out_due; /* there is a whole line, or much, or what is queued has wa
 static unsigned char in[IN_MAX];
 static size_t in_head, in_used;
 static bool wanted, in_ended, out_broken, running, stopping;
+static bool waits_for_input, waits_for_room; /* somebody was sent away */
+static void (*try_again)(void);
 static void (*on_input)(void *);
 static void *on_input_opaque;
 static int wake_fd = -1;
@@ -99,8 +99,10 @@ static bool put_locked(const char *buf, size_t bytes)
             out_broken = true;
         return true;
     }
-    if (OUT_MAX - out_used < bytes)
+    if (OUT_MAX - out_used < bytes) {
+        waits_for_room = true;
         return false;
+    }
     enqueue_locked(buf, bytes);
     return true;
 }
@@ -119,20 +121,6 @@ bool console_has_room(void)
     bool ok = !running || out_used < OUT_MAX;
     pthread_mutex_unlock(&lock);
     return ok;
-}
-
-void console_write(const void *buf, size_t bytes)
-{
-    const char *p = buf;
-    pthread_mutex_lock(&lock);
-    while (bytes) {
-        size_t n = bytes < OUT_MAX ? bytes : OUT_MAX;
-        while (!put_locked(p, n))
-            pthread_cond_wait(&room, &lock);
-        p += n;
-        bytes -= n;
-    }
-    pthread_mutex_unlock(&lock);
 }
 
 /* -- Input --------------------------------------------------------------------------------------- */
@@ -169,15 +157,23 @@ size_t console_get(void *buf, size_t max)
     return n;
 }
 
-size_t console_read(void *buf, size_t max)
+size_t console_get_or_ask(void *buf, size_t max, bool *ended)
 {
     console_want_input();
     pthread_mutex_lock(&lock);
-    size_t n;
-    while (!(n = get_locked(buf, max)) && max && running && !stopping && !in_ended && fd_in >= 0)
-        pthread_cond_wait(&input, &lock);
+    size_t n = get_locked(buf, max);
+    *ended = !running || stopping || in_ended || fd_in < 0;
+    if (!n && !*ended)
+        waits_for_input = true;
     pthread_mutex_unlock(&lock);
     return n;
+}
+
+void console_on_wait(void (*fn)(void))
+{
+    pthread_mutex_lock(&lock);
+    try_again = fn;
+    pthread_mutex_unlock(&lock);
 }
 
 /* -- A terminal of the guest's own ------------------------------------------------------------------ */
@@ -310,12 +306,14 @@ static void read_input(int fd, size_t space)
         in_ended = true;
     for (ssize_t i = 0; i < n; i++)
         in[(in_head + in_used++) % IN_MAX] = buf[i];
-    pthread_cond_broadcast(&input);
-    void (*tell)(void *) = on_input;
+    void (*tell)(void *) = on_input, (*again)(void) = waits_for_input ? try_again : NULL;
     void *opaque = on_input_opaque;
+    waits_for_input = false;
     pthread_mutex_unlock(&lock);
     if (tell)
         tell(opaque);
+    if (again)
+        again();
 }
 
 static void *console_thread(void *unused)
@@ -374,7 +372,12 @@ static void *console_thread(void *unused)
         }
         if (!out_used)
             out_due = false;
-        pthread_cond_broadcast(&room);
+        if (waits_for_room && out_used <= OUT_MAX / 2 && try_again) {
+            waits_for_room = false;
+            pthread_mutex_unlock(&lock);
+            try_again();
+            pthread_mutex_lock(&lock);
+        }
     }
     pthread_mutex_unlock(&lock);
     return NULL;
@@ -388,8 +391,9 @@ void console_setup(int in_fd, int out_fd)
     fd_in = in_fd;
     fd_out = out_fd;
     in_head = in_used = out_head = out_used = 0;
-    wanted = in_ended = out_broken = out_due = stopping = false;
+    wanted = in_ended = out_broken = out_due = stopping = waits_for_input = waits_for_room = false;
     on_input = NULL;
+    try_again = NULL;
     pthread_mutex_unlock(&lock);
 }
 
@@ -439,7 +443,6 @@ void console_stop(void)
     if (was) {
         stopping = true;
         wake_thread_locked();
-        pthread_cond_broadcast(&input);
     }
     pthread_mutex_unlock(&lock);
     if (!was)
@@ -453,7 +456,9 @@ void console_stop(void)
     out = NULL;
     close(wake_fd);
     wake_fd = -1;
-    pthread_cond_broadcast(&room);
-    pthread_cond_broadcast(&input);
+    void (*again)(void) = waits_for_input || waits_for_room ? try_again : NULL;
+    waits_for_input = waits_for_room = false;
     pthread_mutex_unlock(&lock);
+    if (again)
+        again();
 }

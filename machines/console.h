@@ -17,7 +17,7 @@ void console_setup(int fd_in, int fd_out);
 void console_on_input(void (*input_ready)(void *), void *opaque);
 /* LAUNCH. Until then, and after console_stop, output is written directly by the caller. */
 bool console_start(struct error *e);
-/* Write what is queued, wake waiting readers, end the thread. What comes later is written at once. Any thread but the console's; device lock not held. */
+/* Write what is queued, tell waiters, end the thread. What comes later is written at once. Any thread but the console's; device lock not held. */
 void console_stop(void);
 
 /* LAUNCH, before console_start. If input comes from a terminal, its keys go to the guest as they are, Ctrl-C too, and Ctrl-A is
@@ -33,14 +33,15 @@ void console_restore(void);
  * reader of our output is far behind): nothing is taken then. */
 bool console_put(const void *buf, size_t bytes);
 bool console_has_room(void);
-/* Any thread without the device lock: waits for room. */
-void console_write(const void *buf, size_t bytes);
 
 /* Any thread: begin to read the host's input. */
 void console_want_input(void);
 /* Any thread, does not wait: up to max bytes; 0: none now. */
 size_t console_get(void *buf, size_t max);
-/* Any thread without the device lock: waits for at least one byte; 0: end of input or console_stop. */
-size_t console_read(void *buf, size_t max);
+/* The same, and it is asked for; 0 and not *ended: none yet, and the waiters will be told. */
+size_t console_get_or_ask(void *buf, size_t max, bool *ended);
+/* LAUNCH. What tells those to try again that console_put() or console_get_or_ask() has sent away: the console's thread calls it without
+ * any lock, once for all of them. Nobody waits in here, so a vCPU that waits is asleep and holds nobody up. */
+void console_on_wait(void (*try_again)(void));
 
 #endif

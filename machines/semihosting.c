@@ -82,6 +82,7 @@ static uint32_t heap_base, heap_limit;
 struct call {
     const struct semihost_mem *mem;
     void *cpu;
+    bool *wait; /* to be set when nothing was done and the call should come again */
 };
 
 static uint32_t fail(int err)
@@ -110,45 +111,32 @@ static bool put_words(const struct call *c, gva at, const uint32_t *w, unsigned 
     return c->mem->write(c->cpu, at, raw, n * 4);
 }
 
-static void blocking(const struct call *c, bool begin)
-{
-    if (c->mem->blocking)
-        c->mem->blocking(c->cpu, begin);
-}
-
 /* -- Console ------------------------------------------------------------------------------------- */
 
-static void write_out(const struct call *c, enum handle_kind kind, const void *buf, size_t bytes)
+/* False: there is no room, nothing was taken. Error output is the host's stderr: who does not read that stops us all. */
+static bool write_out(enum handle_kind kind, const void *buf, size_t bytes)
 {
-    if (kind == TTY_OUT && console_put(buf, bytes))
-        return;
-    blocking(c, true);
-    if (kind == TTY_OUT) {
-        console_write(buf, bytes);
-    } else {
-        const char *p = buf;
-        while (bytes) {
-            ssize_t n = write(STDERR_FILENO, p, bytes);
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n <= 0)
-                break;
-            p += n;
-            bytes -= (size_t)n;
-        }
+    if (kind == TTY_OUT)
+        return console_put(buf, bytes);
+    const char *p = buf;
+    while (bytes) {
+        ssize_t n = write(STDERR_FILENO, p, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        p += n;
+        bytes -= (size_t)n;
     }
-    blocking(c, false);
+    return true;
 }
 
+/* 0: the end, or wait. */
 static size_t read_in(const struct call *c, void *buf, size_t max)
 {
-    console_want_input();
-    size_t n = console_get(buf, max);
-    if (n)
-        return n;
-    blocking(c, true);
-    n = console_read(buf, max);
-    blocking(c, false);
+    bool ended;
+    size_t n = console_get_or_ask(buf, max, &ended);
+    *c->wait = !n && !ended;
     return n;
 }
 
@@ -157,7 +145,7 @@ static uint32_t sys_writec(const struct call *c, uint32_t param)
     char ch;
     if (!c->mem->read(c->cpu, param, &ch, 1))
         return fail(EFAULT);
-    write_out(c, TTY_OUT, &ch, 1);
+    *c->wait = !write_out(TTY_OUT, &ch, 1);
     return param;
 }
 
@@ -189,7 +177,7 @@ static uint32_t sys_write0(const struct call *c, uint32_t param)
     if (n < 0)
         return fail(EFAULT);
     if ((size_t)n < sizeof small - 1) {
-        write_out(c, TTY_OUT, small, (size_t)n);
+        *c->wait = !write_out(TTY_OUT, small, (size_t)n);
         return param;
     }
     char *large = malloc(STRING_MAX);
@@ -197,7 +185,7 @@ static uint32_t sys_write0(const struct call *c, uint32_t param)
         return fail(ENOMEM);
     n = get_string(c, param, large, STRING_MAX);
     if (n >= 0)
-        write_out(c, TTY_OUT, large, (size_t)n);
+        *c->wait = !write_out(TTY_OUT, large, (size_t)n);
     if (n == (ssize_t)STRING_MAX - 1)
         guest_error("SYS_WRITE0: the string at 0x%" PRIx32 " has no end in %zu bytes; cut", param,
                     STRING_MAX);
@@ -323,7 +311,11 @@ static uint32_t sys_write(const struct call *c, uint32_t param)
             result = fail(EFAULT);
             break;
         }
-        write_out(c, h.kind, buf, n);
+        if (!write_out(h.kind, buf, n)) {
+            *c->wait = left == w[2]; /* else a part was written, and the result says so */
+            result = left;
+            break;
+        }
         addr += (uint32_t)n;
         left -= (uint32_t)n;
     }
@@ -475,13 +467,10 @@ static uint32_t sys_heapinfo(const struct call *c, uint32_t param)
 
 #define ONLY_READING " refused: the guest may only read files of the host"
 
-uint32_t semihost_call(const struct semihost_mem *mem, void *cpu, uint32_t op, uint32_t param,
-                       bool *exited)
+static uint32_t perform(const struct call *c, uint32_t op, uint32_t param, bool *exited)
 {
-    const struct call call = {mem, cpu}, *c = &call;
     uint32_t w[2];
 
-    *exited = false;
     switch (op) {
     case SYS_OPEN: return sys_open(c, param);
     case SYS_CLOSE: return sys_close(c, param);
@@ -522,6 +511,20 @@ uint32_t semihost_call(const struct semihost_mem *mem, void *cpu, uint32_t op, u
         guest_error("semihosting call 0x%" PRIx32 " is not known; ignored", op);
         return fail(ENOSYS);
     }
+}
+
+enum semihost_end semihost_call(const struct semihost_mem *mem, void *cpu, uint32_t op, uint32_t param,
+                                uint32_t *result)
+{
+    bool wait = false, exited = false;
+    const struct call c = {mem, cpu, &wait};
+    uint32_t r = perform(&c, op, param, &exited);
+    if (exited)
+        return SEMIHOST_EXIT;
+    if (wait)
+        return SEMIHOST_WAIT;
+    *result = r;
+    return SEMIHOST_DONE;
 }
 
 /* -- Setup --------------------------------------------------------------------------------------- */

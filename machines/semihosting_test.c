@@ -4,6 +4,7 @@
 #include "machines/fakes_testlib.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -42,24 +43,22 @@ static bool guest_write(void *cpu, gva at, const void *buf, size_t n)
     return true;
 }
 
-static unsigned blocked, unblocked;
+static const struct semihost_mem mem = {guest_read, guest_write};
+static sem_t again;
 
-static void count_blocking(void *cpu, bool begin)
+static void try_again(void)
 {
-    (void)cpu;
-    if (begin)
-        blocked++;
-    else
-        unblocked++;
+    sem_post(&again);
 }
 
-static const struct semihost_mem mem = {guest_read, guest_write, count_blocking};
-
+/* As a vCPU makes it: again and again until there is something. */
 static uint32_t call(uint32_t op, uint32_t param)
 {
-    bool exited;
-    uint32_t r = semihost_call(&mem, NULL, op, param, &exited);
-    assert_false(exited);
+    uint32_t r;
+    enum semihost_end end;
+    while ((end = semihost_call(&mem, NULL, op, param, &r)) == SEMIHOST_WAIT)
+        sem_wait(&again);
+    assert_int_equal(end, SEMIHOST_DONE);
     return r;
 }
 
@@ -104,14 +103,14 @@ static int setup(void **state)
     semihost_setup(argv, 0x80020000, 0x80fff000);
     memset(guest, 0, sizeof guest);
     fake_reset();
-    blocked = unblocked = 0;
+    sem_init(&again, 0, 0);
+    console_on_wait(try_again);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    assert_int_equal(blocked, unblocked);
     semihost_reset();
     for (unsigned i = 0; i < 2; i++) {
         close(out_pipe[i]);
@@ -154,6 +153,31 @@ static void string_at_the_end_of_memory(void **state)
     assert_int_equal(call(0x13, 0), EFAULT);
 }
 
+/* The reader of the output is far behind: the call is to come again, and nothing is written twice. */
+static void output_waits(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    uint32_t r, written = 0;
+    char got[65536];
+    assert_true(console_start(&e));
+    uint32_t tty = open_file(":tt", 4);
+    memset(guest, 'x', 0x7000);
+    while (semihost_call(&mem, NULL, 0x05, block(tty, 0x3000, 0x5000), &r) == SEMIHOST_DONE)
+        written += 0x5000 - r;
+    while (semihost_call(&mem, NULL, 0x03, LOW, &r) == SEMIHOST_DONE)
+        written++;
+    assert_true(written > 1 << 20);
+    for (size_t seen = 0; seen < written;) {
+        ssize_t n = read(out_pipe[0], got, sizeof got);
+        assert_true(n > 0);
+        seen += (size_t)n;
+    }
+    assert_int_equal(call(0x05, block(tty, 0x3000, 1)), 0); /* was told that there is room */
+    assert_int_equal(read(out_pipe[0], got, sizeof got), 1);
+    console_stop();
+}
+
 static void console_input(void **state)
 {
     (void)state;
@@ -162,9 +186,13 @@ static void console_input(void **state)
     uint32_t tty = open_file(":tt", 0);
     assert_int_equal(write(in_pipe[1], "xyz", 3), 3);
     assert_int_equal(call(0x07, 0), 'x');
-    assert_int_equal(call(0x06, block(tty, 0x5000, 100)),
-                     98); /* what there is, not all that was asked for */
+    uint32_t r;
+    assert_int_equal(call(0x06, block(tty, 0x5000, 100)), 98); /* what there is, not all that was asked for */
     assert_memory_equal(guest + 0x4000, "yz", 2);
+    assert_int_equal(semihost_call(&mem, NULL, 0x07, 0, &r), SEMIHOST_WAIT);
+    assert_int_equal(semihost_call(&mem, NULL, 0x06, block(tty, 0x5000, 100), &r), SEMIHOST_WAIT);
+    assert_int_equal(write(in_pipe[1], "z", 1), 1);
+    assert_int_equal(call(0x07, 0), 'z');
     close(in_pipe[1]);
     assert_int_equal(call(0x06, block(tty, 0x5000, 100)), 100);
     assert_int_equal(call(0x07, 0), UINT32_MAX);
@@ -290,11 +318,9 @@ static void ends(void **state)
         {0x20, 0x20026, 0, 0}, {0x20, 0x20026, 42, 42}, {0x20, 0x20023, 5, 1},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        bool exited = false;
-        uint32_t param =
+        uint32_t r, param =
             rows[i].op == 0x20 ? block(rows[i].reason, rows[i].code, 0) : rows[i].reason;
-        semihost_call(&mem, NULL, rows[i].op, param, &exited);
-        assert_true(exited);
+        assert_int_equal(semihost_call(&mem, NULL, rows[i].op, param, &r), SEMIHOST_EXIT);
         assert_int_equal(fake_end.count, i + 1);
         assert_int_equal(fake_end.how, END_EXIT);
         assert_int_equal(fake_end.exit_code, rows[i].expect);
@@ -310,8 +336,7 @@ static void anything(void **state)
     rng_seed(&r, 7);
     console_setup(-1, -1);
     for (unsigned i = 0; i < 100000; i++) {
-        bool exited;
-        uint32_t w[4];
+        uint32_t w[4], result;
         for (unsigned k = 0; k < 4; k++) {
             uint64_t x = rng_u64(&r);
             w[k] = x % 4 == 0   ? (uint32_t)(x >> 32)
@@ -323,7 +348,7 @@ static void anything(void **state)
         if (op == 0x05 ||
             op == 0x01) /* writing to stderr, opening files by random name: covered above */
             continue;
-        semihost_call(&mem, NULL, op, rng_u64(&r) % 4 ? 0x2000 : w[3], &exited);
+        semihost_call(&mem, NULL, op, rng_u64(&r) % 4 ? 0x2000 : w[3], &result);
     }
 }
 
@@ -333,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(console_output),
         T(string_at_the_end_of_memory),
+        T(output_waits),
         T(console_input),
         T(files_are_read),
         T(the_host_is_not_changed),

@@ -374,11 +374,15 @@ static void srs(void **state)
     assert_true(LEFT(v, helper_srs_addr(v, 0x1a)));
 }
 
-static uint32_t semihost(struct vcpu *w, uint32_t op, uint32_t param, bool *exited)
+static enum arm_semihost_end semihost(struct vcpu *w, uint32_t op, uint32_t param, uint32_t *result)
 {
     (void)w;
-    *exited = op == 0x18;
-    return op + param;
+    if (op == 0x18)
+        return ARM_SEMIHOST_END;
+    if (op == 7)
+        return ARM_SEMIHOST_WAIT;
+    *result = op + param;
+    return ARM_SEMIHOST_DONE;
 }
 
 static bool firmware(struct vcpu *w, bool hvc, uint32_t imm)
@@ -399,6 +403,13 @@ static void calls(void **state)
     v->r[15] = 0x80002001;
     assert_false(LEFT(v, helper_svc(v, 0xab)));
     assert_false(LEFT(v, helper_bkpt(v, 0xab)));
+    v->r[0] = 7; /* waits: the instruction will run again */
+    assert_true(LEFT(v, helper_svc(v, 0xab)));
+    assert_int_equal(v->leave_reason, LEAVE_RESTART);
+    assert_int_equal(v->r[15], 0x80002001);
+    assert_int_equal(v->r[0], 7);
+    assert_int_equal(vcpu_thread(v)->sleep, SLEEP_CALL);
+    vcpu_thread(v)->sleep = 0;
     v->r[0] = 0x18;
     assert_true(LEFT(v, helper_svc(v, 0xab)));
     assert_int_equal(v->leave_reason, LEAVE_CONTINUE);

@@ -15,7 +15,7 @@
 #include "engine/mem/softmmu.h"
 #include "engine/sync/sync.h"
 
-uint32_t (*arm_semihost)(struct vcpu *v, uint32_t op, uint32_t param, bool *exited);
+enum arm_semihost_end (*arm_semihost)(struct vcpu *v, uint32_t op, uint32_t param, uint32_t *result);
 bool (*arm_firmware_call)(struct vcpu *v, bool hvc, uint32_t imm);
 
 static inline bool user(const struct vcpu *v)
@@ -46,13 +46,15 @@ static bool semihosting(struct vcpu *v, unsigned size)
 {
     if (!arm_semihost || user(v))
         return false;
-    bool exited = false;
-    v->r[0] = arm_semihost(v, v->r[0], v->r[1], &exited);
-    if (exited) {
+    switch (arm_semihost(v, v->r[0], v->r[1], &v->r[0])) {
+    case ARM_SEMIHOST_END:
         v->r[15] += size;
         vcpu_leave(v, LEAVE_CONTINUE); /* to a safepoint, where the end is seen */
+    case ARM_SEMIHOST_WAIT:
+        vcpu_request_sleep(v, SLEEP_CALL);
+        vcpu_leave(v, LEAVE_RESTART);
+    default: return true;
     }
-    return true;
 }
 
 void helper_svc(struct vcpu *v, uint32_t imm)

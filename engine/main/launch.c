@@ -46,8 +46,7 @@
 #include "strategies/tb-lifetime/tb_lifetime.h"
 
 #define SECOND_NS UINT64_C(1000000000)
-#define INPUT_GRACE_NS (SECOND_NS / 5) /* a vCPU that has not come to a safepoint by then may be waiting for input */
-#define STOP_GRACE_NS (5 * SECOND_NS)  /* and by then it is stuck in a call of ours or the host's */
+#define STOP_GRACE_NS (5 * SECOND_NS) /* a vCPU that has not come to a safepoint by then is stuck in a call of ours or the host's */
 
 static struct machine machine;
 static const struct run_options *options; /* const after LAUNCH */
@@ -223,6 +222,7 @@ static bool come_to_life(const struct resolved *r, struct error *e)
     }
     arm_clear_exclusive = atomics->clear;
     arm_semihost = options->semihosting == SEMIHOSTING_ON ? semihost_from_guest : NULL;
+    semihost_setup_waits();
     psci_setup(machine.psci);
     if (!launch_schemes(e))
         return false;
@@ -272,11 +272,8 @@ static void dump_all(const char *why)
 static bool stop_and_join(void)
 {
     sync_stop_all();
-    if (!wait_for(true, now_ns() + INPUT_GRACE_NS)) {
-        console_stop(); /* whoever waits for input wakes up */
-        if (!wait_for(true, now_ns() + STOP_GRACE_NS))
-            return false;
-    }
+    if (!wait_for(true, now_ns() + STOP_GRACE_NS))
+        return false;
     sync_join();
     return true;
 }

@@ -7,6 +7,8 @@
 #include "engine/main/semihost.h"
 
 #include "engine/mem/softmmu.h"
+#include "engine/sync/sync.h"
+#include "machines/console.h"
 #include "machines/semihosting.h"
 
 static bool read_guest(void *cpu, gva addr, void *buf, size_t bytes)
@@ -19,8 +21,23 @@ static bool write_guest(void *cpu, gva addr, const void *buf, size_t bytes)
     return softmmu_debug_write(cpu, addr, buf, bytes);
 }
 
-uint32_t semihost_from_guest(struct vcpu *v, uint32_t op, uint32_t param, bool *exited)
+static void try_again(void)
+{
+    for (unsigned i = 0; i < nvcpus; i++)
+        vcpu_call_ready(vcpus[i]);
+}
+
+void semihost_setup_waits(void)
+{
+    console_on_wait(try_again);
+}
+
+enum arm_semihost_end semihost_from_guest(struct vcpu *v, uint32_t op, uint32_t param, uint32_t *result)
 {
     static const struct semihost_mem mem = {.read = read_guest, .write = write_guest};
-    return semihost_call(&mem, v, op, param, exited);
+    switch (semihost_call(&mem, v, op, param, result)) {
+    case SEMIHOST_EXIT: return ARM_SEMIHOST_END;
+    case SEMIHOST_WAIT: return ARM_SEMIHOST_WAIT;
+    default: return ARM_SEMIHOST_DONE;
+    }
 }

@@ -241,6 +241,15 @@ void vcpu_request_sleep(struct vcpu *v, int kind)
     vcpu_thread(v)->sleep = kind;
 }
 
+void vcpu_call_ready(struct vcpu *v)
+{
+    mutex_lock(&q);
+    vcpu_thread(v)->call_ready = true;
+    if (vcpu_thread(v)->state == VT_ASLEEP)
+        pthread_cond_signal(&vcpu_thread(v)->wake);
+    mutex_unlock(&q);
+}
+
 void vcpu_send_event(struct vcpu *v)
 {
     /* Release pairs with the exchange in awake(): what happened before the SEV. */
@@ -259,7 +268,7 @@ void vcpu_send_event_all(void)
 }
 
 /* ARM DDI 0406C B1.8.13, B1.8.14: WFI ends on a pending interrupt even if masked in CPSR, WFE on the event register or an
- * interrupt that would be taken. */
+ * interrupt that would be taken. q is held. */
 static bool awake(struct vcpu *v, int kind)
 {
     uint32_t lines = atomic_load_explicit(&v->lines, memory_order_acquire); /* pairs with vcpu_set_line() */
@@ -270,6 +279,11 @@ static bool awake(struct vcpu *v, int kind)
     if (((lines & LINE_IRQ) && !(v->cpsr & CPSR_I)) || ((lines & LINE_FIQ) && !(v->cpsr & CPSR_F)) ||
         ((lines & LINE_ABORT) && !(v->cpsr & CPSR_A)))
         return true;
+    if (kind == SLEEP_CALL) {
+        bool ready = vcpu_thread(v)->call_ready;
+        vcpu_thread(v)->call_ready = false;
+        return ready;
+    }
     return atomic_exchange_explicit(&v->event, 0, memory_order_acquire); /* pairs with vcpu_send_event() */
 }
 

@@ -59,10 +59,13 @@ void sync_wait_end(struct vcpu *v);
 
 /* -- Sleeping ---------------------------------------------------------------------------------------------------------- */
 
-/* OFF: nothing but work queued on v ends it, which has to clear vcpu_thread(v)->sleep. */
-enum { SLEEP_WFI = 1, SLEEP_WFE = 2, SLEEP_OFF = 4 };
+/* OFF: nothing but work queued on v ends it, which has to clear vcpu_thread(v)->sleep. CALL: vcpu_call_ready(), or an interrupt that
+ * would be taken. */
+enum { SLEEP_WFI = 1, SLEEP_WFE = 2, SLEEP_OFF = 4, SLEEP_CALL = 8 };
 /* GUEST: v goes to sleep at its next safepoint (the block must end). */
 void vcpu_request_sleep(struct vcpu *v, int kind);
+/* FOREIGN. What a call of v waits for has come; kept until v sleeps if it does not yet. */
+void vcpu_call_ready(struct vcpu *v);
 /* FOREIGN: SEV, lost reservations. */
 void vcpu_send_event(struct vcpu *v);
 void vcpu_send_event_all(void);
@@ -84,6 +87,7 @@ struct vcpu_thread {
     uint64_t queued, done;                           /* work items, counted; guarded by quiesce lock */
     uint64_t ack_wanted[MAX_VCPUS];                  /* others' `queued` that this vCPU waits for; own thread */
     bool ack_wait;                                   /* own thread */
+    bool call_ready;                                 /* guarded by quiesce lock */
     int sleep;                                       /* SLEEP_*, own thread */
     int pin;                                         /* logical CPU or -1; const after LAUNCH */
     int observed_cpu;                                /* where it last ran */
