@@ -446,13 +446,64 @@ static void waiting(void **state)
     }
 }
 
+/* The event stream: rising and falling changes of a bit of the virtual count, each of which ends one WFE. */
+static uint64_t ticks;
+
+static uint64_t cntpct(unsigned cpu)
+{
+    return (void)cpu, ticks;
+}
+
+static uint64_t cntvoff(unsigned cpu)
+{
+    return (void)cpu, 1000;
+}
+
+static bool wfe_sleeps(uint64_t count)
+{
+    struct vcpu_thread *t = vcpu_thread(v);
+    ticks = 1000 + count;
+    t->sleep = 0;
+    helper_wfe(v);
+    return t->sleep == SLEEP_WFE;
+}
+
+static void event_stream(void **state)
+{
+    static const struct machine_cpu_ops ops = {.cntpct = cntpct, .cntvoff_read = cntvoff, .cntfrq_hz = 1000000};
+    struct vcpu_thread *t = vcpu_thread(v);
+    (void)state;
+    v->cpu_ops = &ops;
+    v->event = 0;
+    assert_true(wfe_sleeps(12345));
+    assert_true(t->until_ns == UINT64_MAX); /* not enabled */
+    v->sys.cntkctl = BIT(2) | 7 << 4; /* bit 7 rises: at 128, 384, 640, ... */
+    assert_true(wfe_sleeps(127));
+    assert_in_range(t->until_ns, now_ns() - 1000000000, now_ns() + 2000);
+    t->timed_out = true; /* the one at 128 ended that sleep */
+    assert_true(wfe_sleeps(128));
+    assert_true(wfe_sleeps(383));
+    assert_false(wfe_sleeps(384)); /* came while nobody waited */
+    assert_true(wfe_sleeps(385));
+    assert_false(wfe_sleeps(5000)); /* many are one: the register has one bit */
+    assert_true(wfe_sleeps(5001));
+    v->event = 1;
+    assert_false(wfe_sleeps(5002));
+    v->sys.cntkctl = BIT(2) | BIT(3) | 7 << 4; /* falls: at 256, 512, ... */
+    wfe_sleeps(5003);
+    assert_true(wfe_sleeps(5119));
+    assert_false(wfe_sleeps(5120));
+    assert_true(wfe_sleeps(5121));
+    v->cpu_ops = NULL;
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(reset),           T(cpsr_round_trip), T(banking), T(banked_moves), T(entry_table),
         T(fault_registers), T(masks),           T(returns), T(status_moves), T(srs),
-        T(calls),           T(waiting),
+        T(calls),           T(waiting),         T(event_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,12 @@ WEAK void vcpu_request_sleep(struct vcpu *v, int kind)
     vcpu_thread(v)->sleep = kind;
 }
 
+WEAK void vcpu_request_sleep_until(struct vcpu *v, int kind, uint64_t until_ns)
+{
+    vcpu_thread(v)->sleep = kind;
+    vcpu_thread(v)->until_ns = until_ns;
+}
+
 WEAK void vcpu_send_event_all(void)
 {
     fake_events++;

@@ -109,11 +109,40 @@ void helper_wfi(struct vcpu *v)
     vcpu_request_sleep(v, SLEEP_WFI);
 }
 
+/* The event stream (CNTKCTL, DDI 0406C B4.1.26 and B8.1.6): each change of a bit of the virtual count in one direction sets the event
+ * register. Nothing counts them as they come: WFE looks how many there were, and sleeps no longer than until the next. */
+#define EVNTEN  BIT(2)
+#define EVNTDIR BIT(3)
+
+/* Returns whether there were new ones. *next_ns: when the next one comes, by now_ns(). */
+static bool stream_event(struct vcpu *v, uint64_t *next_ns)
+{
+    struct vcpu_thread *t = vcpu_thread(v);
+    unsigned n = bits(v->sys.cntkctl, 7, 4) + 1;
+    uint64_t half = v->sys.cntkctl & EVNTDIR ? 0 : UINT64_C(1) << (n - 1); /* a rising edge is half a period before a falling one */
+    uint64_t count = v->cpu_ops->cntpct(v->index) - v->cpu_ops->cntvoff_read(v->index);
+    uint64_t events = (count + half) >> n;
+    if (t->timed_out && v->sys.stream_events < events)
+        v->sys.stream_events++; /* that one ended the last WFE */
+    t->timed_out = false;
+    if (events != v->sys.stream_events) {
+        v->sys.stream_events = events;
+        return true;
+    }
+    uint64_t ticks = ((events + 1) << n) - half - count;
+    *next_ns = now_ns() + (ticks * 1000000000u + v->cpu_ops->cntfrq_hz - 1) / v->cpu_ops->cntfrq_hz;
+    return false;
+}
+
 void helper_wfe(struct vcpu *v)
 {
+    uint64_t until_ns = UINT64_MAX;
     /* Acquire: what the sender of the event wrote before (vcpu_send_event, release) is seen. */
-    if (!atomic_exchange_explicit(&v->event, 0, memory_order_acquire))
-        vcpu_request_sleep(v, SLEEP_WFE);
+    if (atomic_exchange_explicit(&v->event, 0, memory_order_acquire))
+        return;
+    if ((v->sys.cntkctl & EVNTEN) && v->cpu_ops && stream_event(v, &until_ns))
+        return;
+    vcpu_request_sleep_until(v, SLEEP_WFE, until_ns);
 }
 
 void helper_sev(struct vcpu *v)

@@ -202,7 +202,7 @@ static void enter_state(void)
         machine.type->entry_state(&machine, i, regs, &cpsr, &on);
         arm_reset(vcpus[i], regs, cpsr);
         atomic_store_explicit(&vcpus[i]->event, 0, memory_order_relaxed);
-        vcpu_thread(vcpus[i])->sleep = on ? 0 : SLEEP_OFF;
+        vcpu_request_sleep(vcpus[i], on ? 0 : SLEEP_OFF);
         psci_reset(i, on);
         vcpu_thread(vcpus[i])->ack_wait = false;
     }

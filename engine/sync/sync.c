@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/base/histogram.h"
@@ -238,7 +239,13 @@ void sync_wait_end(struct vcpu *v)
 
 void vcpu_request_sleep(struct vcpu *v, int kind)
 {
+    vcpu_request_sleep_until(v, kind, UINT64_MAX);
+}
+
+void vcpu_request_sleep_until(struct vcpu *v, int kind, uint64_t until_ns)
+{
     vcpu_thread(v)->sleep = kind;
+    vcpu_thread(v)->until_ns = until_ns;
 }
 
 void vcpu_call_ready(struct vcpu *v)
@@ -284,7 +291,22 @@ static bool awake(struct vcpu *v, int kind)
         vcpu_thread(v)->call_ready = false;
         return ready;
     }
-    return atomic_exchange_explicit(&v->event, 0, memory_order_acquire); /* pairs with vcpu_send_event() */
+    if (atomic_exchange_explicit(&v->event, 0, memory_order_acquire)) /* pairs with vcpu_send_event() */
+        return true;
+    if (vcpu_thread(v)->until_ns == UINT64_MAX || now_ns() < vcpu_thread(v)->until_ns)
+        return false;
+    vcpu_thread(v)->timed_out = true;
+    return true;
+}
+
+static void wait_asleep(struct vcpu_thread *t)
+{
+    if (t->until_ns == UINT64_MAX) {
+        wait_on(&t->wake);
+        return;
+    }
+    struct timespec until = {.tv_sec = (time_t)(t->until_ns / 1000000000u), .tv_nsec = (long)(t->until_ns % 1000000000u)};
+    pthread_cond_timedwait(&t->wake, &q.m, &until);
 }
 
 /* -- The loop's side ---------------------------------------------------------------------------------------------------------- */
@@ -359,7 +381,7 @@ bool sync_safepoint(struct vcpu *v)
         rcu_go_offline();
         bool woke; /* awake() consumes the event: its answer must not be lost to work that came with it */
         while (!(woke = awake(v, t->sleep)) && !t->head && !safe_head && !stopping)
-            wait_on(&t->wake);
+            wait_asleep(t);
         rcu_go_online();
         start_running(t);
         if (woke)
@@ -381,7 +403,12 @@ bool sync_init_vcpu(struct vcpu *v, struct error *e)
     }
     t->tail = &t->head;
     t->pin = -1;
-    pthread_cond_init(&t->wake, NULL);
+    t->until_ns = UINT64_MAX;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* now_ns() */
+    pthread_cond_init(&t->wake, &attr);
+    pthread_condattr_destroy(&attr);
     v->thread = t;
     return true;
 }

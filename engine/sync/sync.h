@@ -64,6 +64,8 @@ void sync_wait_end(struct vcpu *v);
 enum { SLEEP_WFI = 1, SLEEP_WFE = 2, SLEEP_OFF = 4, SLEEP_CALL = 8 };
 /* GUEST: v goes to sleep at its next safepoint (the block must end). */
 void vcpu_request_sleep(struct vcpu *v, int kind);
+/* The same, and it ends when now_ns() reaches until_ns, which leaves vcpu_thread(v)->timed_out set. */
+void vcpu_request_sleep_until(struct vcpu *v, int kind, uint64_t until_ns);
 /* FOREIGN. What a call of v waits for has come; kept until v sleeps if it does not yet. */
 void vcpu_call_ready(struct vcpu *v);
 /* FOREIGN: SEV, lost reservations. */
@@ -89,6 +91,8 @@ struct vcpu_thread {
     bool ack_wait;                                   /* own thread */
     bool call_ready;                                 /* guarded by quiesce lock */
     int sleep;                                       /* SLEEP_*, own thread */
+    uint64_t until_ns;                               /* of the sleep; UINT64_MAX: no limit; own thread */
+    bool timed_out;                                  /* own thread */
     int pin;                                         /* logical CPU or -1; const after LAUNCH */
     int observed_cpu;                                /* where it last ran */
     uint64_t host_tid;

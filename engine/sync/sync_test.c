@@ -246,6 +246,49 @@ static void events_are_kept(void **state)
     stop();
 }
 
+static void wait_for_time(struct vcpu *v)
+{
+    if (v->index == 0)
+        vcpu_request_sleep_until(v, SLEEP_WFE, now_ns() + 5000000);
+    else
+        vcpu_request_sleep(v, v->index == 1 ? SLEEP_OFF : SLEEP_CALL);
+}
+
+static void switch_on(struct vcpu *v, uintptr_t arg)
+{
+    (void)arg;
+    vcpu_thread(v)->sleep = 0;
+}
+
+/* Sleeps that end at a time, by queued work alone, and by vcpu_call_ready(), which is kept like an event. */
+static void other_sleeps(void **state)
+{
+    (void)state;
+    start(wait_for_time);
+    usleep(200000);
+    assert_in_range(passes[0], 2, 41); /* not early; late as the host likes */
+    assert_true(vcpu_thread(vcpus[0])->timed_out);
+    uint64_t off = passes[1], waits = passes[2];
+    vcpu_set_line(1, LINE_IRQ, true);
+    vcpu_send_event(vcpus[1]);
+    vcpu_call_ready(vcpus[1]);
+    usleep(20000);
+    assert_int_equal(passes[1], off);
+    sync_run_on(vcpus[1], switch_on, 0);
+    for (unsigned i = 0; i < 100; i++) {
+        vcpu_call_ready(vcpus[2]);
+        for (unsigned ms = 0; ms < 2000 && passes[2] == waits; ms++)
+            usleep(1000);
+        assert_int_equal(passes[2], ++waits);
+    }
+    assert_int_equal(passes[1], off + 1);
+    vcpu_set_line(2, LINE_IRQ, true); /* not masked here */
+    for (unsigned ms = 0; ms < 2000 && passes[2] == waits; ms++)
+        usleep(1000);
+    assert_true(passes[2] > waits);
+    stop();
+}
+
 /* -- Grace periods ----------------------------------------------------------------------------------------------------------------- */
 
 struct thing {
@@ -326,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(quiescent_sections_exclude), T(broadcasts_are_acknowledged), T(work_runs_once_in_its_thread),
         T(equal_requests_coalesce),    T(sleepers_hold_up_nobody),     T(events_are_kept),
+        T(other_sleeps),
         T(grace_periods_protect_readers), T(waits_end_while_vcpus_run),
         cmocka_unit_test(percentiles),
     };

@@ -38,6 +38,7 @@ struct arm_sys {
     uint32_t contextidr, fcseidr, tpidrurw, tpidruro, tpidrprw;
     uint32_t csselr;
     uint32_t cntkctl, cntfrq;
+    uint64_t stream_events; /* of the event stream: as many as the event register has had */
     uint32_t pmcr, pmcnten, pmovsr, pmselr, pmuserenr, pminten, pmxevtyper[6], pmxevcntr[6], pmccfiltr;
     uint64_t pmccntr_offset; /* counting: ticks at which the counter was 0; stopped: its value */
     uint32_t l2ctlr, l2ectlr;
