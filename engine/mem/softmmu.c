@@ -80,6 +80,14 @@ static void load_piece(struct vcpu *v, struct tlb_entry *e, gva va, void *buf, u
     host_load(buf, e->host + OFFSET(va), bytes);
 }
 
+/* The word had EXCL alone in page_store_begin(), which has set the XSTORERS bit. P5: no plain storer is left. */
+static void fill_watched(struct vcpu *v, struct tlb_entry *e, gpa canon)
+{
+    uint32_t word = atomic_load_explicit(page_state(canon), memory_order_relaxed);
+    if (atomics && atomics->store_watched && !e->device && (word & PAGE_EXCL) && !(word & (PAGE_CODE | PAGE_STORERS)))
+        tlb_fill(v, e, IN_WATCHED);
+}
+
 static void store_piece(struct vcpu *v, struct tlb_entry *e, gva va, const void *val,
                         unsigned bytes)
 {
@@ -100,6 +108,7 @@ static void store_piece(struct vcpu *v, struct tlb_entry *e, gva va, const void 
         /* That the running block may have died makes no difference to it (see its declaration). */
         (void)tb_store_code(v, canon, host, val, bytes);
     } else if (atomics && atomics->store) {
+        fill_watched(v, e, canon);
         atomics->store(v, canon, host, val, bytes);
     } else {
         host_store(host, val, bytes);
@@ -139,6 +148,13 @@ static void load(struct vcpu *v, gva va, void *buf, unsigned bytes, unsigned mod
 
 static void store(struct vcpu *v, gva va, const void *val, unsigned bytes, unsigned mode)
 {
+    if (mode == MMU_USER)
+        softmmu_settle_user(v); /* T3 */
+    uint64_t watched = v->flat.watched[mode][va >> 12];
+    if (watched && !crosses(va, bytes)) {
+        atomics->store_watched(v, (uint8_t *)(uintptr_t)(watched + va), val, bytes);
+        return;
+    }
     if (LIKELY(!crosses(va, bytes))) {
         struct tlb_entry *e = tlb_translate(v, va, ACC_STORE, mode);
         check_type(v, e, va, bytes, true);
@@ -212,6 +228,10 @@ void slow_ldm(struct vcpu *v, gva va, uint32_t nwords)
 void slow_stm(struct vcpu *v, gva va, uint32_t nwords)
 {
     count(v, SLOW_STORES);
+    if (v->flat.watched[vcpu_mmu_mode(v)][va >> 12] && !(va & 3) && !crosses(va, 4 * nwords)) {
+        store(v, va, v->mbuf, 4 * nwords, vcpu_mmu_mode(v));
+        return;
+    }
     probe_words(v, va, nwords, ACC_STORE);
     for (uint32_t i = 0; i < nwords; i++)
         store(v, va + 4 * i, &v->mbuf[i], 4, vcpu_mmu_mode(v));
@@ -227,16 +247,21 @@ uint8_t *softmmu_host(struct vcpu *v, gva va, unsigned bytes, bool write, uint32
     if (!e->host)
         return NULL;
     *canon = e->canon + OFFSET(va);
-    /* So that exclusives to pages that see nothing else come to their fast paths too. A watched frame stays out of the store
-     * table; whether it is watched is decided by page_store_begin(), the look before only spares it a busy bit. */
-    if (!e->device && !write)
+    if (e->device)
+        return e->host + OFFSET(va);
+    /* So that exclusives to pages that see nothing else come to their fast paths too: by the load table, the store table, or
+     * the watched one, for a load-link as well if the page may be written. Which it is is decided by page_store_begin(); the
+     * look before only spares a CODE frame a busy bit. */
+    if (!write)
         tlb_fill(v, e, IN_LOAD);
-    else if (!e->device &&
-             !(atomic_load_explicit(page_state(*canon), memory_order_relaxed) & (PAGE_CODE | PAGE_EXCL))) {
-        if (page_store_begin(v, *canon) == 0)
+    uint32_t seen = atomic_load_explicit(page_state(*canon), memory_order_relaxed) & (PAGE_CODE | PAGE_EXCL);
+    if (seen == PAGE_EXCL ? e->write && !(e->filled & IN_WATCHED) : write && !seen) {
+        uint32_t flags = page_store_begin(v, *canon);
+        if (flags == PAGE_EXCL)
+            fill_watched(v, e, *canon);
+        else if (!flags && write)
             tlb_fill(v, e, IN_STORE);
-        else
-            page_store_end(v, *canon);
+        page_store_end(v, *canon);
     }
     return e->host + OFFSET(va);
 }

@@ -10,11 +10,12 @@
  * sets the vCPU's bit and sees whether CODE or EXCL stands: either the filler sees the flag and does not
  * fill, or whoever sets the flag sees the bit and makes the holder drop its entry (QUIESCED) before
  * relying on it. There is no third order.
- * A store to a frame with a flag goes through C (tb_store_code, atomics->store). While it does, bit 16+n
+ * A store to a CODE frame goes through C (tb_store_code). While it does, bit 24+n
  * (BUSY) of the vCPU stands, for the *other* flag may be set meanwhile, and whoever sets it must not rely on
  * it before that store is over: setting a new flag turns BUSY bits of others into STORERS bits, and from there the
- * same rule holds. STORERS bits are cleared only by softmmu_drop_storers() and by their own vCPU; so a set bit
- * says "may".
+ * same rule holds. A store to a frame that is only EXCL goes through the atomics scheme, in C or by an entry in the flat table
+ * `watched`; bit 16+n (XSTORERS) says that the vCPU may do so, which is whoever sets CODE must see. STORERS and XSTORERS bits
+ * are cleared only by softmmu_drop_storers() and by their own vCPU; so a set bit says "may". The rules: page_state.c.
  */
 #ifndef ENGINE_MEM_SOFTMMU_H
 #define ENGINE_MEM_SOFTMMU_H
@@ -95,21 +96,29 @@ void softmmu_settle_user(struct vcpu *v);
 
 /* -- Page state (canonical frames) ------------------------------------------------------------------------------ */
 
-enum { PAGE_STORERS = 0xff, PAGE_CODE = 0x100, PAGE_EXCL = 0x200, PAGE_BUSY = 0xff0000 };
+enum {
+    PAGE_STORERS = 0xff,
+    PAGE_CODE = 0x100,
+    PAGE_EXCL = 0x200,
+    PAGE_XSTORERS = 0xff0000,
+};
+#define PAGE_BUSY 0xff000000u
 
 /* NULL for what is not RAM. */
 _Atomic uint32_t *page_state(gpa canon);
 
-/* Set flag on a frame. Returns true if no *other* vCPU may hold a store entry (own entries are dropped at once);
+/* Set flag on a frame. Returns true if no *other* vCPU may store unaware of it (own entries are dropped at once);
  * false: the caller must run softmmu_drop_storers(frame) QUIESCED before relying on the flag. v may be NULL. */
 bool page_set_flag(struct vcpu *v, gpa canon, uint32_t flag);
-void page_clear_flag(gpa canon, uint32_t flag);
+void page_clear_flag(gpa canon, uint32_t flag); /* CODE */
+/* QUIESCED: the frame is EXCL no more. */
+void softmmu_unwatch(gpa canon);
 /* A store in C by v to a frame, by whoever does not use slow_store() (twins of store-exclusive and swap). begin
  * returns the flags that stand: CODE: the store must end in tb_store_code(); EXCL: in atomics->store() or the scheme's
  * own like. 0: store plainly. Between begin and end the vCPU must not leave (vcpu_leave) nor wait. */
 uint32_t page_store_begin(struct vcpu *v, gpa canon);
 void page_store_end(struct vcpu *v, gpa canon);
-/* QUIESCED: remove the frame's entries from every vCPU's store table. */
+/* QUIESCED: remove the frame's entries from every vCPU's tables of stores, plain and watched. */
 void softmmu_drop_storers(gpa canon);
 
 /* -- What happens on stores that took the slow path: provided by tb/ and the atomics scheme --------------------- */

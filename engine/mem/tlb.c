@@ -117,8 +117,10 @@ static void unfill(struct vcpu *v, struct pool *p, struct tlb_entry *e, bool lis
     uint32_t vp = e->page >> 12;
     if (e->filled & IN_LOAD)
         v->flat.load[e->mode][vp] = 0;
-    if (e->filled & IN_STORE) {
+    if (e->filled & (IN_STORE | IN_WATCHED)) {
         v->flat.store[e->mode][vp] = 0;
+        if (e->filled & IN_WATCHED) /* else the table may have no memory here */
+            v->flat.watched[e->mode][vp] = 0;
         if (lists)
             unlink_frame(p, e);
         else
@@ -287,11 +289,13 @@ void tlb_fill(struct vcpu *v, struct tlb_entry *e, unsigned in)
         link_domain(p, e);
     if (in == IN_LOAD) {
         v->flat.load[e->mode][vp] = diff;
-    } else if (in == IN_STORE) {
+    } else if (in == IN_STORE || in == IN_WATCHED) {
+        /* P5: both at once would leave one behind. */
+        CHECK(!(e->filled & (IN_STORE | IN_WATCHED)), "page %#x is entered for stores already", e->page);
         uint32_t *head = &p->by_frame[frame_bucket(e->canon)];
         e->fnext = *head;
         *head = (uint32_t)(e - p->e) + 1;
-        v->flat.store[e->mode][vp] = diff;
+        (in == IN_STORE ? v->flat.store : v->flat.watched)[e->mode][vp] = diff;
     } else {
         v->flat.exec[e->mode][vp] = (uint32_t)(e->canon >> GUEST_PAGE_BITS) << 1 | 1;
     }
@@ -312,7 +316,9 @@ void tlb_drop_frame(struct vcpu *v, gpa frame)
             }
             *at = e->fnext;
             v->flat.store[e->mode][e->page >> 12] = 0;
-            e->filled &= (uint8_t)~IN_STORE;
+            if (e->filled & IN_WATCHED)
+                v->flat.watched[e->mode][e->page >> 12] = 0;
+            e->filled &= (uint8_t) ~(IN_STORE | IN_WATCHED);
             if (!e->filled)
                 unlink_domain(p, e);
             count(v, TLB_FLUSHED_ENTRIES);
@@ -436,12 +442,13 @@ void softmmu_free(struct vcpu *v)
 const char *tlb_verify(struct vcpu *v)
 {
     struct softmmu *m = of(v);
-    uint32_t words[3] = {0}, entries[3] = {0}, huge = 0;
+    uint32_t words[4] = {0}, entries[4] = {0}, huge = 0;
     for (unsigned mode = 0; mode < MMU_MODES; mode++) {
         for (uint32_t vp = 0; vp < VPAGES; vp++) {
             words[0] += !!v->flat.load[mode][vp];
             words[1] += !!v->flat.store[mode][vp];
             words[2] += !!v->flat.exec[mode][vp];
+            words[3] += !!v->flat.watched[mode][vp];
         }
     }
     for (unsigned i = 0; i < POOLS; i++) {
@@ -459,9 +466,11 @@ const char *tlb_verify(struct vcpu *v)
                 return "a load entry differs";
             if ((e->filled & IN_STORE) && v->flat.store[e->mode][e->page >> 12] != diff)
                 return "a store entry differs";
-            for (unsigned k = 0; k < 3; k++)
+            if ((e->filled & IN_WATCHED) && v->flat.watched[e->mode][e->page >> 12] != diff)
+                return "a watched store entry differs";
+            for (unsigned k = 0; k < 4; k++)
                 entries[k] += (e->filled >> k) & 1;
-            stores += (e->filled & IN_STORE) != 0;
+            stores += (e->filled & (IN_STORE | IN_WATCHED)) != 0;
             huge += e->shift > 20;
             filled += e->filled != 0;
             uint32_t dacr = e->mode == MMU_USER ? m->user_dacr : v->sys.dacr;

@@ -12,7 +12,8 @@
 
 #include "engine/mem/softmmu.h"
 
-enum { IN_LOAD = 1, IN_STORE = 2, IN_EXEC = 4 };
+/* At most one of IN_STORE and IN_WATCHED. */
+enum { IN_LOAD = 1, IN_STORE = 2, IN_EXEC = 4, IN_WATCHED = 8 };
 
 struct tlb_entry {
     gva page;
@@ -25,7 +26,7 @@ struct tlb_entry {
     bool read, write, exec;
     bool device;    /* memory type; a RAM frame may be mapped as device memory */
     uint32_t next;  /* same bucket of page, or free list; index + 1, 0 ends */
-    uint32_t fnext; /* same bucket of frame, if IN_STORE */
+    uint32_t fnext; /* same bucket of frame, if IN_STORE or IN_WATCHED */
     uint32_t dnext, dprev; /* same mode and domain, if filled */
     gpa pa;
     gpa canon;      /* of the frame */
@@ -39,9 +40,10 @@ struct tlb_entry *tlb_try(struct vcpu *v, gva va, enum access acc, unsigned mode
 /* Room for n entries, so that the next n translations do not empty a pool. */
 void tlb_reserve(struct vcpu *v, unsigned n);
 
-/* Enter in a flat table. For stores the caller has the frame's STORERS bit and saw no flag. */
+/* Enter in a flat table. IN_STORE: the caller has the frame's STORERS bit and saw no flag; IN_WATCHED: it has the XSTORERS bit
+ * and saw EXCL alone (page_state.c, P1 and P4). */
 void tlb_fill(struct vcpu *v, struct tlb_entry *e, unsigned in);
-/* Take every flat store entry of a frame away. */
+/* Take every entry of a frame in the tables of stores away, plain and watched. */
 void tlb_drop_frame(struct vcpu *v, gpa frame);
 
 /* For tests: NULL if tables, pools and counts agree, else what is wrong. Slow. */

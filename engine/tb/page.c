@@ -189,8 +189,10 @@ static bool store_bytes(void *ctx)
     const struct plain_store *s = ctx;
     if (!s->val)
         return true; /* a device's bytes are there already */
-    /* Relaxed: a flag set after this load is followed by a quiescent section before anyone relies on it. */
-    if (atomics->store && (atomic_load_explicit(page_state(s->canon), memory_order_relaxed) & PAGE_EXCL))
+    /* Relaxed: a flag set after this load is followed by a quiescent section before anyone relies on it. Devices are never
+     * quiescent. */
+    if (atomics->store && ((atomic_load_explicit(page_state(s->canon), memory_order_relaxed) & PAGE_EXCL) ||
+                           (!s->v && atomics->watches_devices)))
         atomics->store(s->v, s->canon, s->host, s->val, s->bytes);
     else
         host_store(s->host, s->val, s->bytes);

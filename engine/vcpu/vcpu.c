@@ -14,7 +14,7 @@ _Thread_local struct vcpu *current_vcpu;
 
 bool vcpu_alloc(unsigned index, struct error *e)
 {
-    /* 40 MiB of address space, of which only what the guest touches becomes memory. */
+    /* 56 MiB of address space, of which only what the guest touches becomes memory. */
     void *p = mmap(NULL, sizeof(struct vcpu), PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {

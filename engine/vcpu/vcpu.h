@@ -30,6 +30,8 @@
  * translations on it (CODE), not watched by an exclusive monitor (EXCL); so those checks cost the fast
  * path nothing. exec holds (physical page number << 1 | 1) of pages whose mapping for instruction
  * fetch is valid, or 0: a jump into another page compares it in the entry of the block it goes to.
+ * watched is like store, for pages whose frame is EXCL and nothing else: a store that misses in the store table looks here next,
+ * out of line, and on a hit does it as the atomics scheme has emitted it. Only schemes that emit such stores fill it.
  *
  * W: owner vCPU. Others: only QUIESCED. */
 #define VPAGES (1u << 20)
@@ -39,6 +41,7 @@ struct flat_tables {
     uint64_t load[MMU_MODES][VPAGES];
     uint64_t store[MMU_MODES][VPAGES];
     uint32_t exec[MMU_MODES][VPAGES];
+    uint64_t watched[MMU_MODES][VPAGES];
 };
 
 /* Jump cache: target (bit 0 = Thumb) -> polled entry of a block, by privilege; probed in emitted code.
@@ -87,6 +90,7 @@ struct vcpu {
     uint64_t spill[8];      /* translated code: temporaries */
     uint64_t guess[2];      /* translated code: likely flat table entries (x64/guess.h) */
     uint32_t guess_votes;
+    uint32_t excl_bit;      /* atomics scheme's own: this vCPU's bit in its words; const after LAUNCH */
 
     /* -- guest state out of the fast path -- */
     uint32_t cpsr;          /* mode, I F A, E, ...: all but N Z C V Q GE T IT, which live above */

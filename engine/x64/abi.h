@@ -77,6 +77,7 @@ _Static_assert(sizeof(struct jc_entry) == 16 && offsetof(struct jc_entry, key) =
                "jump cache entries are addressed as (pc & mask) * 8");
 _Static_assert((JC_ENTRIES & (JC_ENTRIES - 1)) == 0, "jump cache index is a mask");
 _Static_assert(sizeof(((struct vcpu *)0)->flat.load[0][0]) == 8 &&
+                   sizeof(((struct vcpu *)0)->flat.watched[0][0]) == 8 &&
                    sizeof(((struct vcpu *)0)->flat.exec[0][0]) == 4,
                "scales of the flat tables");
 _Static_assert(sizeof(struct vcpu) < INT32_MAX, "every field is in reach of disp32");

@@ -586,6 +586,11 @@ void asm_lock_alu_mi(struct x64_asm *a, enum x64_alu op, unsigned size, struct x
     append(a, &e);
 }
 
+void asm_lock_alu_mr(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_mem m, int src)
+{
+    op_lock_rm(a, size, (unsigned)op << 3 | (size != 1), src, m);
+}
+
 void asm_xchg_m(struct x64_asm *a, unsigned size, struct x64_mem m, int src)
 {
     op_rm(a, size, 0, size == 1 ? 0x86 : 0x87, src, m);

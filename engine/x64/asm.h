@@ -166,6 +166,7 @@ void asm_lock_cmpxchg(struct x64_asm *a, unsigned size, struct x64_mem m,
 void asm_lock_xadd(struct x64_asm *a, unsigned size, struct x64_mem m, int src);
 void asm_lock_alu_mi(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_mem m,
                      uint32_t imm);
+void asm_lock_alu_mr(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_mem m, int src);
 void asm_xchg_m(struct x64_asm *a, unsigned size, struct x64_mem m, int src); /* locked by itself */
 void asm_mfence(struct x64_asm *a);
 void asm_pause(struct x64_asm *a);

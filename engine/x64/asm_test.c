@@ -235,6 +235,11 @@ static void test_memory(void **state)
                     is("lock %s %s%s, 0x21", alus[op], ptrs[lg(s)], t);
                 else
                     start();
+                asm_lock_alu_mr(&a, (enum x64_alu)op, s, m, r);
+                if (op != ALU_CMP)
+                    is("lock %s %s%s, %s", alus[op], ptrs[lg(s)], t, rn(s, r));
+                else
+                    start();
             }
             asm_test_mi(&a, s, m, 0x21), is("test %s%s, 0x21", ptrs[lg(s)], t);
             asm_lock_cmpxchg(&a, s, m, r), is("lock cmpxchg %s%s, %s", ptrs[lg(s)], t, rn(s, r));

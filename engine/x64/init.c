@@ -11,6 +11,7 @@
 #include "engine/mem/softmmu.h"
 #include "engine/tb/code.h"
 #include "engine/x64/stubs.h"
+#include "strategies/atomics/atomics.h"
 
 #define WEAK(function) extern __typeof__(function) function __attribute__((weak))
 WEAK(slow_load);
@@ -21,12 +22,13 @@ WEAK(slow_ldm);
 WEAK(slow_stm);
 WEAK(exec_jump_cache_miss);
 WEAK(code_stub_space);
+WEAK(atomics);
 /* Only their addresses are used here; engine/arm/helpers.h has the types. */
 #define HELPER(id, function, args, result, attrs) extern void function(void) __attribute__((weak));
 #include "engine/ir/helpers.def"
 #undef HELPER
 
-static const struct x64_calls calls = {
+static struct x64_calls calls = {
     .load = slow_load,
     .load64 = slow_load64,
     .store = slow_store,
@@ -63,6 +65,7 @@ bool x64_init(struct error *e)
 
     if (!host_ok(e))
         return false;
+    calls.atomics = &atomics ? atomics : NULL;
     if (!x64_stubs_build(span, &calls, &used)) {
         error_set(e, 1, "the %zu bytes of code memory set aside for stubs are too few", span.bytes);
         return false;

@@ -50,6 +50,18 @@ static void emit_args(struct xlate *x, struct opnd addr, struct opnd data, unsig
     }
 }
 
+/* A stub that tries the watched frames first, if the scheme has it, else the thunk. */
+static const void *excl_thunk(const struct xlate *x, bool store)
+{
+    unsigned lg = x->in->aux & MEM_SIZE;
+    const void *watched =
+        store ? x64_stubs.watched_strex[lg][x->mode] : x64_stubs.watched_ldrex[lg][x->mode];
+
+    if (x->req->atomics->emit_watched_store && watched)
+        return watched;
+    return store ? x64_stubs.excl_store : x64_stubs.excl_load;
+}
+
 /* The twin in the straight line. */
 static void call_twin(struct xlate *x, uintptr_t fn, const void *thunk)
 {
@@ -88,7 +100,7 @@ static void lower_ldrex(struct xlate *x)
     unsigned size = access_size(x);
 
     if (!ops->emit_ldrex) {
-        call_twin(x, (uintptr_t)ops->ldrex, x64_stubs.excl_load);
+        call_twin(x, (uintptr_t)ops->ldrex, excl_thunk(x, false));
         return;
     }
     flags_before_fault(x);
@@ -158,7 +170,7 @@ static void lower_strex(struct xlate *x)
     bool wide = size == 8;
 
     if (!ops->emit_strex) {
-        call_twin(x, (uintptr_t)ops->strex, x64_stubs.excl_store);
+        call_twin(x, (uintptr_t)ops->strex, excl_thunk(x, true));
         return;
     }
     flags_before_fault(x);

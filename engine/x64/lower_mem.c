@@ -7,6 +7,7 @@
 #include "engine/x64/emit.h"
 
 #include "engine/x64/guess.h"
+#include "strategies/atomics/atomics.h"
 
 static bool strict(const struct xlate *x)
 {
@@ -436,6 +437,16 @@ static void cold_member(struct xlate *x, struct cold *c)
     asm_jmp(a, &c->back);
 }
 
+static const void *store_thunk(const struct xlate *x, const struct cold *c)
+{
+    const void *watched =
+        x64_stubs.watched_store[c->keep_xmm][c->mem & MEM_SIZE][c->mem & MEM_USER ? MMU_USER : x->mode];
+
+    if (x->req->atomics->emit_watched_store && watched)
+        return watched;
+    return c->wide ? x64_stubs.store64[c->keep_xmm] : x64_stubs.store[c->keep_xmm];
+}
+
 void cold_mem(struct xlate *x, struct cold *c)
 {
     if (c->member >= 0)
@@ -449,7 +460,7 @@ void cold_mem(struct xlate *x, struct cold *c)
         break;
     case COLD_STORE:
         asm_mov_ri(&x->a, RAX, c->mem);
-        emit_thunk_call(x, c->wide ? x64_stubs.store64[c->keep_xmm] : x64_stubs.store[c->keep_xmm]);
+        emit_thunk_call(x, store_thunk(x, c));
         cold_leave(x, c, false);
         break;
     case COLD_LDM: cold_ldm(x, c); break;

@@ -11,6 +11,7 @@
 #include "engine/x64/asm_vex.h"
 #include "engine/x64/emit.h"
 #include "engine/x64/guess.h"
+#include "strategies/atomics/atomics.h"
 
 struct x64_stubs x64_stubs;
 struct x64_host x64_host;
@@ -163,6 +164,80 @@ static const void *build_helper(struct x64_asm *a, uintptr_t fn, const struct ir
     return at;
 }
 
+/* -- Watched frames ------------------------------------------------------------------------------------------------------ */
+
+enum watched { WATCHED_STORE, WATCHED_LDREX, WATCHED_STREX };
+
+/* Registers as for the thunk, which is slow's. The guest's r12, lr and sp give way: v->r[] is theirs in thunks anyway. eax of a store
+ * waits in v->mbuf. */
+static const void *build_watched(struct x64_asm *a, const struct atomics_ops *ops, enum watched what, unsigned lg,
+                                 unsigned mode, const void *slow)
+{
+    static const uint8_t temps[] = {12, 14, 13};
+    struct x64_label miss = X64_LABEL_INIT, unaligned = X64_LABEL_INIT;
+    struct watched_site site = {
+        .host = host_of(temps[0]),
+        .t1 = host_of(temps[1]),
+        .t2 = host_of(temps[2]),
+        .data = what == WATCHED_LDREX ? NO_REG : RDX,
+        .bytes = 1u << lg,
+        .slow = &miss,
+    };
+    struct x64_mem table = vmem(offsetof(struct vcpu, flat.watched) + mode * sizeof(uint64_t) * VPAGES);
+    const void *at = begin(a);
+
+    if (lg) {
+        asm_test_ri(a, RCX, (1u << lg) - 1);
+        asm_jcc(a, CC_NE, &unaligned);
+    }
+    for (unsigned k = 0; k < ARRAY_SIZE(temps); k++)
+        asm_store(a, 4, greg_mem(temps[k]), host_of(temps[k]));
+    if (what == WATCHED_STORE)
+        asm_store(a, 4, VFIELD(mbuf), RAX);
+    asm_mov_rr(a, 4, site.host, RCX);
+    asm_shift_ri(a, SH_SHR, 4, site.host, 12);
+    asm_load(a, 8, site.host, mem_bi(table.base, site.host, 8, table.disp));
+    asm_test_rr(a, 8, site.host, site.host);
+    asm_jcc(a, CC_E, &miss);
+    asm_alu_rr(a, ALU_ADD, 8, site.host, RCX);
+    (what == WATCHED_STORE   ? ops->emit_watched_store
+     : what == WATCHED_LDREX ? ops->emit_watched_ldrex
+                             : ops->emit_watched_strex)(a, &site);
+    for (unsigned k = 0; k < ARRAY_SIZE(temps); k++)
+        asm_load(a, 4, host_of(temps[k]), greg_mem(temps[k]));
+    asm_ret(a);
+
+    asm_bind(a, &miss);
+    for (unsigned k = 0; k < ARRAY_SIZE(temps); k++)
+        asm_load(a, 4, host_of(temps[k]), greg_mem(temps[k]));
+    if (what == WATCHED_STORE)
+        asm_load(a, 4, RAX, VFIELD(mbuf));
+    asm_bind(a, &unaligned);
+    if (what != WATCHED_STORE)
+        asm_mov_ri64(a, RAX, what == WATCHED_LDREX ? (uintptr_t)ops->ldrex : (uintptr_t)ops->strex);
+    if (!asm_jmp_abs(a, slow))
+        CHECK(false, "stub out of reach");
+    return at;
+}
+
+static void build_watched_all(struct x64_asm *a, const struct atomics_ops *ops)
+{
+    struct x64_stubs *s = &x64_stubs;
+    bool any = ops && ops->emit_watched_store;
+
+    for (unsigned lg = 0; lg < 4; lg++)
+        for (unsigned mode = 0; mode < MMU_MODES; mode++) {
+            for (unsigned keep = 0; keep < 2; keep++)
+                s->watched_store[keep][lg][mode] =
+                    any ? build_watched(a, ops, WATCHED_STORE, lg, mode, lg == 3 ? s->store64[keep] : s->store[keep])
+                        : NULL;
+            s->watched_ldrex[lg][mode] =
+                any ? build_watched(a, ops, WATCHED_LDREX, lg, mode, s->excl_load) : NULL;
+            s->watched_strex[lg][mode] =
+                any ? build_watched(a, ops, WATCHED_STREX, lg, mode, s->excl_store) : NULL;
+        }
+}
+
 /* -- Jump cache --------------------------------------------------------------------------------------------------------- */
 
 /* eax: target. Jumped to from a block: rsp is 8 mod 16. */
@@ -261,6 +336,7 @@ bool x64_stubs_build(struct code_span span, const struct x64_calls *calls, size_
     s->excl_load = build_excl(&a, false);
     s->excl_store = build_excl(&a, true);
     s->clear = build_clear(&a);
+    build_watched_all(&a, calls->atomics);
     for (unsigned k = 0; k < HELPER_COUNT; k++)
         s->helper[k] = build_helper(&a, (uintptr_t)calls->helper[k], &ir_helper_info[k], false);
     for (unsigned k = 0; k < HELPER_COUNT && x64_host.avx2; k++) {

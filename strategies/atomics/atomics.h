@@ -26,6 +26,18 @@ struct excl_site {
     uint32_t mem; /* MEM_8..MEM_64 */
 };
 
+/* A site in a stub that serves frames which are EXCL and nothing else: the page was found in flat.watched, so
+ * that holds now and until the vCPU's next safepoint (P5 in mem/page_state.c), the address is aligned, and the mode may store to it. The code
+ * falls through when the access is done, or jumps to slow with memory and the vCPU's fields as they were: the C twin does it
+ * anew. rax is free; the other registers but t1, t2 are kept. */
+struct watched_site {
+    int host;       /* host address of the data */
+    int data;       /* store, strex: value; ldrex: -1, the data goes to rax; strex: rax receives 0 or 1 */
+    int t1, t2;     /* free */
+    unsigned bytes; /* 1, 2, 4, 8 */
+    struct x64_label *slow;
+};
+
 struct atomics_ops {
     struct strategy head;
     /* LAUNCH. May be NULL. */
@@ -51,6 +63,12 @@ struct atomics_ops {
     /* FOREIGN: *performs* a plain store of 1, 2, 4, 8 bytes (aligned: atomically) or of any range to an EXCL frame or by
      * a device, and breaks the reservations it hits. v: the storing vCPU, NULL for a device. NULL hook: plain memcpy. */
     void (*store)(struct vcpu *v, gpa canon, uint8_t *host, const void *val, size_t bytes);
+    /* GUEST. Optional: the scheme's frames may be entered in flat.watched. store_watched: as store, by v, within one page that was
+     * found there. emit_watched_*: LAUNCH, all or none, for stubs; then emitted code comes here before the twins. */
+    void (*store_watched)(struct vcpu *v, uint8_t *host, const void *val, size_t bytes);
+    void (*emit_watched_store)(struct x64_asm *a, const struct watched_site *s);
+    void (*emit_watched_ldrex)(struct x64_asm *a, const struct watched_site *s);
+    void (*emit_watched_strex)(struct x64_asm *a, const struct watched_site *s);
     /* True if device stores must come through store() even to frames that are not EXCL. */
     bool watches_devices;
 };

@@ -2,57 +2,138 @@
  * llsc.c — load-link / store-conditional as the architecture has it, by withholding fast stores
  *
  * Idea: a frame that holds a reservation is EXCL: no vCPU has it in its flat store table, so every store to it, of any
- * kind and any value, takes the slow path and passes here, where it breaks the reservations that it overlaps. What says
+ * kind and any value, passes here, where it breaks the reservations on what it overlaps. What says
  * "slow path" is the softmmu probe that is there anyway, so stores elsewhere cost nothing more.
  * Source: Rigo, "Slow-path for atomic instruction translation", qemu-devel 2015-05-06, and v5-v8; the filtering by absent
  * store entries is the PTC scheme of Kristien et al., CASES 2020. What was wrong with the former under threads: the
  * flush of the other TLBs was asynchronous. Here a load-link does not complete before they have dropped their entries.
  * Rules: ARM DDI 0406C A3.4.
  *
- * L1  A reservation stands only on an EXCL frame without STORERS of any vCPU: seen under the frame's lock when it is made. So
- *     each later store to the frame by anyone comes through store() or strex().
- * L2  Breaking reservations, and all stores to EXCL frames, happen under the frame's lock. So a store-exclusive that finds its
- *     reservation unbroken stores before anyone else does. A load-link takes no lock, so that spinning on one holds up nobody: it
- *     makes the reservation and then reads, while a store writes and then looks for reservations, each with a full barrier in
- *     between. Either the store sees the reservation and breaks it, or the load-link sees what was stored.
- * L3  When the frame stops to be EXCL (the window of watched frames rolls on), its reservations are broken, under the same lock: a
- *     spurious failure, which the architecture allows. The flag goes first, and a load-link looks at it after it has made its
- *     reservation: the same pair of barriers as in L2.
- * L4  A reservation is canonical physical bytes: aliases and other mappings are seen.
- * L5  A store-exclusive breaks others' reservations only when it stores, and a load-link breaks none: somebody's always
- *     succeeds.
- * L6  With one vCPU there is nobody to watch but devices: its own plain stores do not break its reservation (A3.4.1 leaves that
- *     open), so exclusives are inline compare-and-swaps, and a device's store ends the reservation first. A device that stores the
+ * Reservations are kept by granule of 64 bytes (A3.4.3 allows 8 to 2048): a table of words, found by a hash of the host address, which is
+ * one for all aliases. A word holds a bit for each vCPU that has a reservation, and LOCK. What exactly is reserved, address and
+ * size, only the vCPU itself knows (excl_host, excl_state). Granules that share a word break each other's reservations: a
+ * spurious failure, which the architecture allows.
+ *
+ * L1  A reservation is made only on an EXCL frame without STORERS, and such a frame stays so while anyone runs (P5 in mem/page_state.c). So
+ *     each later store to the frame by anyone comes here. Devices' stores come here whatever the frame (watches_devices).
+ * L2  Whoever stores sets LOCK in the granule's word by compare-and-swap from a word without it, which takes all bits away;
+ *     stores; and writes the word back without LOCK. A store-exclusive does so only from a word that has the vCPU's bit. So between the load-link
+ *     and the store of a store-exclusive that succeeds nobody has stored, and nobody does between its test and its store.
+ * L3  A load-link sets its bit by an atomic or, which is a full barrier, and reads the data after that. If it finds LOCK, the writer's
+ *     last word takes the bit away again unseen: it waits and sets it anew. So a bit that counts was set in a word without LOCK: either
+ *     before the next writer's swap, who sees it, or after the last writer's release, whose data is then read. A bit that stands
+ *     already, without LOCK, needs no swap: nobody has stored since it was set, and who stores from now on takes it.
+ * L4  A reservation is on host bytes, one for each canonical byte: aliases and other mappings are seen.
+ * L5  A store-exclusive takes others' reservations only when it stores, and a load-link takes none: somebody's always succeeds. Nobody holds a LOCK
+ *     for longer than a copy of at most 64 bytes; no call, no fault, no safepoint lies in between.
+ * L6  A bit may be stale: CLREX, a load-link elsewhere, an exception only forget excl_state. Then a store finds it, takes the
+ *     long way once and sends an event too many, which WFE allows. A bit that stands is never too few: only its owner sets it.
+ *     An own plain store keeps the own reservation (A3.4.1 leaves it open), if it is still meant.
+ * L7  When the frame stops to be EXCL (the window of watched frames rolls on), that is in a quiescent section, where the reservations in
+ *     it are forgotten.
+ * L8  With one vCPU there is nobody to watch but devices: its own plain stores do not break its reservation,
+ *     so exclusives are inline compare-and-swaps, and a device's store ends the reservation first. A device that stores the
  *     old value back between the two host instructions that test and swap is taken to have stored before the load-link.
- * Costs: a quiescent section for each frame that becomes EXCL while another vCPU has it in its store table; a C call for each
- * exclusive, and for each plain store to one of the watched frames.
+ * In translated code a store to a watched frame, a load-link and a store-conditional are stubs of 20 to 30 instructions with one locked
+ * one (flat.watched). What they cannot do goes to the C twins: frames that are not entered yet or hold translations too, unaligned
+ * stores, words that are locked or hold others' bits, as those others get an event.
+ * Costs: a quiescent section for each frame that becomes EXCL while another vCPU has it in its store table, and one for
+ * every 16th part of the window that is let go.
  */
 #include <stdlib.h>
 
 #include "engine/sync/sync.h"
 #include "strategies/atomics/cas_site.h"
 
-/* W: owner by making one or taking it away; anyone by breaking it, under the lock of the frame that it names (L2).
- * 0: none; else canonical address << 4 | bytes. */
-struct reservation {
-    _Atomic uint64_t held;
-} CACHE_ALIGNED;
-_Static_assert(sizeof(struct reservation) == CACHE_LINE, "one line a vCPU");
+/* -- Granules --------------------------------------------------------------------------------------------------------------- */
 
-static struct reservation reservations[MAX_VCPUS];
+#define GRANULE_BITS 6
+#define GRANULE      (1u << GRANULE_BITS)
+#define WORD_BITS    16
+/* Of the granule's number: neighbours lie in different quarters of the table, so that different vCPUs' neighbouring data do not meet
+ * in a line of it, and every fourth one in the next word, so that the words of a frame fill lines. The rest spreads
+ * what lies 4 MiB and more apart. */
+#define SPREAD 0x400049e3u
+#define LOCK   (UINT32_C(1) << 31)
+_Static_assert(MAX_VCPUS < 31, "a bit a vCPU");
 
-#define LOCKS 1024
-static struct spin locks[LOCKS]; /* by frame; rank MONITOR */
+/* L2, L3. */
+static _Atomic uint32_t words[1u << WORD_BITS] __attribute__((aligned(4096)));
 
-/* The window of watched frames: a ring. */
+static _Atomic uint32_t *word_of(const uint8_t *host)
+{
+    return &words[(uint32_t)((uint32_t)(uintptr_t)host >> GRANULE_BITS) * SPREAD >> (32 - WORD_BITS)];
+}
+
+static bool reserved(const struct vcpu *v)
+{
+    /* Relaxed, atomic: in quiescence others write 0. */
+    return __atomic_load_n(&v->excl_state, __ATOMIC_RELAXED);
+}
+
+static void forget(struct vcpu *v)
+{
+    __atomic_store_n(&v->excl_state, 0, __ATOMIC_RELAXED);
+}
+
+/* L3. */
+static void reserve(struct vcpu *v, const uint8_t *host)
+{
+    _Atomic uint32_t *w = word_of(host);
+    for (;;) {
+        /* Acquire: what the last writer stored is read after this. seq_cst: before the read of the data; other side is lock(). */
+        uint32_t seen = atomic_load_explicit(w, memory_order_acquire);
+        if (!(seen & LOCK) && ((seen & v->excl_bit) ||
+                               !(atomic_fetch_or_explicit(w, v->excl_bit, memory_order_seq_cst) & LOCK)))
+            return;
+        __builtin_ia32_pause();
+    }
+}
+
+/* L2. Returns whose bits it has taken. */
+static uint32_t lock(_Atomic uint32_t *w)
+{
+    uint32_t seen = atomic_load_explicit(w, memory_order_relaxed);
+    for (;;) {
+        if (seen & LOCK) {
+            __builtin_ia32_pause();
+            seen = atomic_load_explicit(w, memory_order_relaxed);
+        } else if (atomic_compare_exchange_weak_explicit(w, &seen, LOCK, memory_order_seq_cst,
+                                                         memory_order_relaxed)) {
+            return seen;
+        }
+    }
+}
+
+/* keep: bits to give back. */
+static void unlock(_Atomic uint32_t *w, uint32_t keep)
+{
+    /* Release: who sees the word without LOCK, by reserve() or lock(), sees the data. */
+    atomic_store_explicit(w, keep, memory_order_release);
+}
+
+/* ARM DDI 0406C B1.8.13: losing the reservation is an event. v: who took them, or NULL. */
+static void tell(struct vcpu *v, uint32_t taken)
+{
+    if (v)
+        taken &= ~v->excl_bit;
+    for (; taken; taken &= taken - 1) {
+        vcpu_send_event(vcpus[__builtin_ctz(taken)]);
+        if (v)
+            count(v, EXCL_BREAKS);
+    }
+}
+
+/* -- The window of watched frames -------------------------------------------------------------------------------------- */
+
 #define WINDOW_MAX 65536
 static uint64_t window_pages;
-static gpa *window;            /* guarded by window_lock */
-static uint64_t window_next;   /* guarded by window_lock */
+static gpa *window;                /* ring of window_pages + MAX_VCPUS; guarded by window_lock */
+static uint64_t window_in, window_out; /* guarded by window_lock */
 static struct mutex window_lock = MUTEX_INIT(RANK_WINDOW);
 
 static const struct param params[] = {
-    {"pages", "frames", "how many frames are watched before the oldest is let go", 1024, 1, WINDOW_MAX, &window_pages},
+    {"pages", "frames", "how many frames are watched before the oldest are let go", 8192, 1, WINDOW_MAX, &window_pages},
     {0},
 };
 
@@ -61,65 +142,52 @@ static gpa frame_of(gpa canon)
     return canon & ~(gpa)(GUEST_PAGE_SIZE - 1);
 }
 
-static struct spin *lock_of(gpa canon)
+static gpa *slot(uint64_t n)
 {
-    return &locks[(canon >> GUEST_PAGE_BITS) % LOCKS];
+    return &window[n % (window_pages + MAX_VCPUS)];
 }
 
-static bool overlaps(uint64_t held, gpa canon, uint64_t bytes)
+/* Returns true when the window is too full. Two vCPUs may enter the same frame at once; it is then let go early.
+ * Room: each vCPU enters one frame above the limit, and then has to see to it. */
+static bool watch(gpa frame)
 {
-    gpa a = held >> 4;
-    return held && a < canon + bytes && canon < a + (held & 15);
+    mutex_lock(&window_lock);
+    *slot(window_in++) = frame;
+    CHECK(window_in - window_out <= window_pages + MAX_VCPUS, "%" PRIu64 " frames in the window",
+          window_in - window_out);
+    bool full = window_in - window_out > window_pages;
+    mutex_unlock(&window_lock);
+    return full;
 }
 
-/* Frame lock held, the bytes are stored. Break the reservations of all vCPUs but v (NULL: of all) on them. */
-static void break_others(const struct vcpu *v, struct vcpu *counter, gpa canon, uint64_t bytes)
+/* QUIESCED (L7). */
+static void let_go(gpa frame)
 {
-    /* L2, L3: other side is the exchange in ldrex(). */
-    atomic_thread_fence(memory_order_seq_cst);
+    const uint8_t *host = mem_ram_ptr(frame, NULL);
+    softmmu_unwatch(frame);
     for (unsigned i = 0; i < nvcpus; i++) {
-        _Atomic uint64_t *r = &reservations[i].held;
-        uint64_t held = atomic_load_explicit(r, memory_order_relaxed);
-        if (vcpus[i] == v || !overlaps(held, canon, bytes))
-            continue;
-        /* Fails only if the owner has just cleared it itself. */
-        if (atomic_compare_exchange_strong_explicit(r, &held, 0, memory_order_relaxed, memory_order_relaxed)) {
-            vcpu_send_event(vcpus[i]); /* ARM DDI 0406C B1.8.13: losing the reservation is an event */
-            if (counter)
-                count(counter, EXCL_BREAKS);
+        if (reserved(vcpus[i]) && vcpus[i]->excl_host - (uintptr_t)host < GUEST_PAGE_SIZE) {
+            forget(vcpus[i]);
+            vcpu_send_event(vcpus[i]);
         }
     }
 }
 
-/* -- The window of watched frames -------------------------------------------------------------------------------------- */
-
-static void let_go(gpa frame)
-{
-    struct spin *l = lock_of(frame);
-    spin_lock(l, RANK_MONITOR);
-    page_clear_flag(frame, PAGE_EXCL); /* L3 */
-    break_others(NULL, NULL, frame, GUEST_PAGE_SIZE);
-    spin_unlock(l, RANK_MONITOR);
-}
-
-static void watch(gpa frame)
-{
-    mutex_lock(&window_lock);
-    gpa *slot = &window[window_next++ % window_pages];
-    gpa oldest = *slot;
-    *slot = frame;
-    if (oldest != UINT64_MAX && oldest != frame)
-        let_go(oldest);
-    mutex_unlock(&window_lock);
-}
-
-static void drop_storers(struct vcpu *v, uintptr_t frame)
+/* QUIESCED: no plain storer is left on frame, and there is room in the window. */
+static void settle(struct vcpu *v, uintptr_t frame)
 {
     (void)v;
     softmmu_drop_storers((gpa)frame);
+    mutex_lock(&window_lock);
+    if (window_in - window_out > window_pages) {
+        uint64_t rest = window_pages - window_pages / 16;
+        while (window_in - window_out > rest)
+            let_go(*slot(window_out++));
+    }
+    mutex_unlock(&window_lock);
 }
 
-/* Make sure that the frame is EXCL and nobody can store to it past us. May leave to have the others drop their entries, and
+/* Make sure that the frame is EXCL and nobody can store to it past us (L1). May leave to have the others drop their entries, and
  * the instruction is restarted. */
 static void make_exclusive(struct vcpu *v, gpa canon)
 {
@@ -128,15 +196,15 @@ static void make_exclusive(struct vcpu *v, gpa canon)
     uint32_t seen = atomic_load_explicit(state, memory_order_acquire);
     if (LIKELY((seen & PAGE_EXCL) && !(seen & PAGE_STORERS)))
         return;
-    bool fresh = !(seen & PAGE_EXCL);
+    bool fresh = !(seen & PAGE_EXCL), full = false;
     bool alone = page_set_flag(v, frame, PAGE_EXCL);
     if (fresh) {
         count(v, EXCL_PAGES);
         dlog(EXCL, "vcpu%u: frame %#" PRIx64 " is watched", v->index, frame);
-        watch(frame);
+        full = watch(frame);
     }
-    if (!alone)
-        vcpu_leave_for(v, drop_storers, (uintptr_t)frame);
+    if (!alone || full)
+        vcpu_leave_for(v, settle, (uintptr_t)frame);
 }
 
 /* -- Twins ------------------------------------------------------------------------------------------------------------------ */
@@ -144,52 +212,47 @@ static void make_exclusive(struct vcpu *v, gpa canon)
 static uint64_t ldrex(struct vcpu *v, gva va, uint32_t mem)
 {
     unsigned bytes = excl_bytes(mem);
-    _Atomic uint64_t *mine = &reservations[v->index].held;
     gpa canon;
     uint8_t *host = softmmu_host(v, va, bytes, false, mem, &canon);
     count(v, LDREX);
-    atomic_store_explicit(mine, 0, memory_order_relaxed);
+    forget(v);
     if (!host)
         return excl_device_load(v, va, mem);
-    for (;;) {
-        make_exclusive(v, canon);
-        chaos_delay(v);
-        /* L2, L3: an exchange is a full barrier between the reservation and what is read after it. */
-        atomic_exchange_explicit(mine, canon << 4 | bytes, memory_order_seq_cst);
-        uint32_t seen = atomic_load_explicit(page_state(canon), memory_order_acquire);
-        if (LIKELY((seen & PAGE_EXCL) && !(seen & PAGE_STORERS))) { /* L1 */
-            uint64_t val = excl_read(host, bytes);
-            dlog(EXCL, "vcpu%u: load-link %08x = %#" PRIx64, v->index, va, val);
-            return val;
-        }
-        /* It left the window meanwhile: again. */
-        atomic_store_explicit(mine, 0, memory_order_relaxed);
-    }
+    make_exclusive(v, canon);
+    chaos_delay(v);
+    reserve(v, host);
+    chaos_delay(v);
+    v->excl_host = (uintptr_t)host;
+    __atomic_store_n(&v->excl_state, bytes, __ATOMIC_RELAXED);
+    uint64_t val = excl_read(host, bytes);
+    dlog(EXCL, "vcpu%u: load-link %08x = %#" PRIx64, v->index, va, val);
+    return val;
 }
 
 struct strex_try {
     struct vcpu *v;
-    gpa canon;
     uint8_t *host;
     uint64_t val;
     unsigned bytes;
+    uint32_t taken;
 };
 
-static bool strex_locked(void *ctx)
+/* L2. */
+static bool strex_now(void *ctx)
 {
-    const struct strex_try *t = ctx;
-    _Atomic uint64_t *mine = &reservations[t->v->index].held;
-    struct spin *l = lock_of(t->canon);
-    spin_lock(l, RANK_MONITOR);
-    /* L2, L3: unbroken means that nobody has stored, and that the frame is still watched. */
-    bool ok = atomic_load_explicit(mine, memory_order_relaxed) == (t->canon << 4 | t->bytes);
-    if (ok) {
-        host_store(t->host, &t->val, t->bytes);
-        break_others(t->v, t->v, t->canon, t->bytes);
-    }
-    atomic_store_explicit(mine, 0, memory_order_relaxed);
-    spin_unlock(l, RANK_MONITOR);
-    return ok;
+    struct strex_try *t = ctx;
+    _Atomic uint32_t *w = word_of(t->host);
+    uint32_t seen = atomic_load_explicit(w, memory_order_relaxed);
+    do {
+        /* LOCK: somebody has taken the bit, though it may look set by a load-link that has come to nothing. */
+        if ((seen & LOCK) || !(seen & t->v->excl_bit))
+            return false;
+        /* seq_cst: other sides are reserve() and lock(). */
+    } while (!atomic_compare_exchange_weak_explicit(w, &seen, LOCK, memory_order_seq_cst, memory_order_relaxed));
+    host_store(t->host, &t->val, t->bytes);
+    unlock(w, 0);
+    t->taken = seen;
+    return true;
 }
 
 static uint32_t strex(struct vcpu *v, gva va, uint64_t val, uint32_t mem)
@@ -197,16 +260,17 @@ static uint32_t strex(struct vcpu *v, gva va, uint64_t val, uint32_t mem)
     unsigned bytes = excl_bytes(mem);
     gpa canon;
     uint8_t *host = softmmu_host(v, va, bytes, true, mem, &canon);
-    _Atomic uint64_t *mine = &reservations[v->index].held;
     bool stored = false;
     /* Early failure without touching the frame: also keeps page_store_begin() from making us a storer of one that is not
      * watched any more. */
-    if (host && atomic_load_explicit(mine, memory_order_relaxed) && !chaos_fail(v, CHAOS_STREX)) {
-        struct strex_try t = {v, canon, host, val, bytes};
+    if (host && __atomic_load_n(&v->excl_state, __ATOMIC_RELAXED) == bytes && v->excl_host == (uintptr_t)host &&
+        !chaos_fail(v, CHAOS_STREX)) {
+        struct strex_try t = {v, host, val, bytes, 0};
         chaos_delay(v);
-        stored = excl_modify(v, canon, bytes, strex_locked, &t);
+        stored = excl_modify(v, canon, bytes, strex_now, &t);
+        tell(v, t.taken);
     }
-    atomic_store_explicit(mine, 0, memory_order_relaxed);
+    forget(v);
     if (stored)
         count(v, STREX_OK);
     else
@@ -216,22 +280,17 @@ static uint32_t strex(struct vcpu *v, gva va, uint64_t val, uint32_t mem)
 }
 
 struct swap {
-    struct vcpu *v;
-    gpa canon;
-    uint8_t *host;
-    uint32_t val, old;
-    unsigned bytes;
+    struct excl_swap_try s;
+    uint32_t taken;
 };
 
-static bool swap_locked(void *ctx)
+static bool swap_now(void *ctx)
 {
     struct swap *s = ctx;
-    struct spin *l = lock_of(s->canon);
-    spin_lock(l, RANK_MONITOR);
-    s->old = s->bytes == 1 ? __atomic_exchange_n(s->host, (uint8_t)s->val, __ATOMIC_SEQ_CST)
-                           : __atomic_exchange_n((uint32_t *)s->host, s->val, __ATOMIC_SEQ_CST);
-    break_others(s->v, s->v, s->canon, s->bytes);
-    spin_unlock(l, RANK_MONITOR);
+    _Atomic uint32_t *w = word_of(s->s.host);
+    s->taken = lock(w);
+    excl_swap_now(&s->s);
+    unlock(w, 0);
     return true;
 }
 
@@ -244,36 +303,123 @@ static uint32_t swp(struct vcpu *v, gva va, uint32_t val, uint32_t mem)
         slow_store(v, va, val, mem);
         return old;
     }
-    struct swap s = {v, canon, host, val, 0, excl_bytes(mem)};
-    excl_modify(v, canon, s.bytes, swap_locked, &s);
-    return s.old;
+    struct swap s = {{host, val, 0, excl_bytes(mem)}, 0};
+    excl_modify(v, canon, s.s.bytes, swap_now, &s);
+    tell(v, s.taken);
+    return s.s.old;
 }
 
 static void clear(struct vcpu *v)
 {
-    atomic_store_explicit(&reservations[v->index].held, 0, memory_order_relaxed);
+    forget(v); /* L6 */
 }
 
 /* -- Stores to watched frames, and of devices --------------------------------------------------------------------------------- */
 
-static void store(struct vcpu *v, gpa canon, uint8_t *host, const void *val, size_t bytes)
+/* A granule at a time: what crosses them is not single-copy atomic anyway (A3.5.3: all that is has 8 aligned bytes at most). */
+static void store_watched(struct vcpu *v, uint8_t *host, const void *val, size_t bytes)
 {
     while (bytes) {
-        size_t n = GUEST_PAGE_SIZE - (canon & (GUEST_PAGE_SIZE - 1));
+        size_t n = GRANULE - ((uintptr_t)host & (GRANULE - 1));
         n = n < bytes ? n : bytes;
-        struct spin *l = lock_of(canon);
-        spin_lock(l, RANK_MONITOR);
+        _Atomic uint32_t *w = word_of(host);
+        uint32_t taken = lock(w), keep = 0;
+        if (UNLIKELY(taken) && v && reserved(v) &&
+            v->excl_host >> GRANULE_BITS == (uintptr_t)host >> GRANULE_BITS)
+            keep = taken & v->excl_bit; /* L6 */
         host_store(host, val, n);
-        break_others(v, v, canon, n);
-        spin_unlock(l, RANK_MONITOR);
-        canon += n;
+        unlock(w, keep);
+        tell(v, taken);
         host += n;
         val = (const char *)val + n;
         bytes -= n;
     }
 }
 
-/* -- One vCPU (L6) ----------------------------------------------------------------------------------------------------------------- */
+static void store(struct vcpu *v, gpa canon, uint8_t *host, const void *val, size_t bytes)
+{
+    (void)canon;
+    store_watched(v, host, val, bytes);
+}
+
+/* -- The same in translated code: stubs for frames in flat.watched ------------------------------------------------------------- */
+
+/* t1 = address of the granule's word. */
+static void emit_word(struct x64_asm *a, const struct watched_site *s)
+{
+    asm_mov_rr(a, 4, s->t1, s->host);
+    asm_shift_ri(a, SH_SHR, 4, s->t1, GRANULE_BITS);
+    asm_imul_rri(a, 4, s->t1, s->t1, SPREAD);
+    asm_shift_ri(a, SH_SHR, 4, s->t1, 32 - WORD_BITS);
+    asm_mov_ri64(a, RAX, (uintptr_t)words);
+    asm_lea(a, 8, s->t1, mem_bi(RAX, s->t1, 4, 0));
+}
+
+/* L2: from the word in eax to LOCK; "equal" if done. */
+static void emit_lock(struct x64_asm *a, const struct watched_site *s)
+{
+    asm_mov_ri(a, s->t2, LOCK);
+    asm_lock_cmpxchg(a, 4, mem_b(s->t1, 0), s->t2);
+}
+
+static void emit_store_and_unlock(struct x64_asm *a, const struct watched_site *s)
+{
+    asm_store(a, s->bytes, mem_b(s->host, 0), s->data);
+    asm_store_i(a, 4, mem_b(s->t1, 0), 0); /* the host keeps stores in order */
+}
+
+/* No bit of anyone stands: nobody is to be told. */
+static void emit_watched_store(struct x64_asm *a, const struct watched_site *s)
+{
+    emit_word(a, s);
+    asm_mov_ri(a, RAX, 0);
+    emit_lock(a, s);
+    asm_jcc(a, CC_NE, s->slow);
+    emit_store_and_unlock(a, s);
+}
+
+static void emit_watched_ldrex(struct x64_asm *a, const struct watched_site *s)
+{
+    struct x64_label stands = X64_LABEL_INIT;
+    emit_word(a, s);
+    asm_load(a, 4, RAX, mem_b(s->t1, 0));
+    asm_load(a, 4, s->t2, VFIELD(excl_bit));
+    asm_test_rr(a, 4, RAX, RAX);
+    asm_jcc(a, CC_S, s->slow); /* LOCK */
+    asm_test_rr(a, 4, RAX, s->t2);
+    asm_jcc(a, CC_NE, &stands);
+    asm_lock_alu_mr(a, ALU_OR, 4, mem_b(s->t1, 0), s->t2);
+    asm_jcc(a, CC_S, s->slow); /* L3: the result has LOCK */
+    asm_bind(a, &stands);
+    asm_store_i(a, 4, VFIELD(excl_state), s->bytes);
+    asm_store(a, 8, VFIELD(excl_host), s->host);
+    asm_load(a, s->bytes, RAX, mem_b(s->host, 0));
+}
+
+static void emit_watched_strex(struct x64_asm *a, const struct watched_site *s)
+{
+    struct x64_label fail = X64_LABEL_INIT, stored = X64_LABEL_INIT, end = X64_LABEL_INIT;
+    asm_alu_mi(a, ALU_CMP, 4, VFIELD(excl_state), s->bytes);
+    asm_jcc(a, CC_NE, &fail);
+    asm_alu_rm(a, ALU_CMP, 8, s->host, VFIELD(excl_host));
+    asm_jcc(a, CC_NE, &fail);
+    emit_word(a, s);
+    asm_load(a, 4, RAX, VFIELD(excl_bit));
+    emit_lock(a, s);
+    asm_jcc(a, CC_E, &stored);
+    asm_alu_rm(a, ALU_AND, 4, RAX, VFIELD(excl_bit)); /* what the word was: */
+    asm_jcc(a, CC_NE, s->slow);                       /* others have bits too, to be told */
+    asm_bind(a, &fail);                               /* the bit is gone */
+    asm_mov_ri(a, RAX, 1);
+    asm_jmp(a, &end);
+    asm_bind(a, &stored);
+    emit_store_and_unlock(a, s);
+    asm_mov_ri(a, RAX, 0);
+    asm_bind(a, &end);
+    asm_store_i(a, 4, VFIELD(excl_state), 0);
+}
+
+/* -- One vCPU (L8) ----------------------------------------------------------------------------------------------------------------- */
 
 static void store_solo(struct vcpu *v, gpa canon, uint8_t *host, const void *val, size_t bytes)
 {
@@ -304,16 +450,20 @@ static bool launch(struct error *e)
 {
     if (nvcpus == 1)
         atomics = &solo;
-    window = malloc(window_pages * sizeof *window);
+    window = malloc((window_pages + MAX_VCPUS) * sizeof *window);
     if (!window) {
         error_set(e, 1, "out of memory for a window of %" PRIu64 " frames", window_pages);
         return false;
     }
-    for (uint64_t i = 0; i < window_pages; i++)
-        window[i] = UINT64_MAX;
-    window_next = 0;
-    for (unsigned i = 0; i < MAX_VCPUS; i++)
-        atomic_store_explicit(&reservations[i].held, 0, memory_order_relaxed);
+    window_in = window_out = 0;
+    memset(words, 0, sizeof words);
+    return true;
+}
+
+static bool vcpu_init(struct vcpu *v, struct error *e)
+{
+    (void)e;
+    v->excl_bit = BIT(v->index);
     return true;
 }
 
@@ -332,10 +482,17 @@ const struct atomics_ops atomics_llsc = {
                       GIVES(WAKES_WFE),
              .params = params},
     .launch = launch,
+    .vcpu_init = vcpu_init,
     .shutdown = shutdown,
+    .emit_clrex = cas_emit_clrex,
     .ldrex = ldrex,
     .strex = strex,
     .swp = swp,
     .clear = clear,
     .store = store,
+    .store_watched = store_watched,
+    .emit_watched_store = emit_watched_store,
+    .emit_watched_ldrex = emit_watched_ldrex,
+    .emit_watched_strex = emit_watched_strex,
+    .watches_devices = true,
 };
