@@ -1,8 +1,8 @@
 /*
  * page_state_test.c — the page state protocol under threads
  *
- * One thread stores to a frame as translated code does: by its flat store entry, and by the slow path when there is
- * none. Another sets a flag, makes the first quiescent if page_set_flag() says so, and from then on
+ * One thread stores to a frame as translated code does: by its flat store entry, by its watched one, and by the slow path when
+ * there is none. Another sets a flag, makes the first quiescent if page_set_flag() says so, and from then on
  * must find that every store came through C. It forces both orders of the race by sheer number of rounds.
  */
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 #define VA     0x00400000u
 
 static _Atomic bool stop, pause_wanted, paused;
-static _Atomic unsigned plain_stores; /* by the flat entry */
+static _Atomic unsigned plain_stores, watched_stores; /* by the flat entries */
 
 /* A safepoint: QUIESCED is the storer in here. Release and acquire, so that the other may touch its tables. */
 static void safepoint(void)
@@ -43,6 +43,8 @@ static void *storer(void *arg)
             atomic_fetch_add_explicit(&plain_stores, 1, memory_order_relaxed);
             __atomic_store_n((uint32_t *)(uintptr_t)(diff + VA), n, __ATOMIC_RELAXED);
         } else {
+            if (v->flat.watched[MMU_PRIV][VA >> 12])
+                atomic_fetch_add_explicit(&watched_stores, 1, memory_order_relaxed);
             slow_store(v, VA, n, MEM_32);
         }
         if (n % 8 == 0)
@@ -51,12 +53,12 @@ static void *storer(void *arg)
     return NULL;
 }
 
-static void quiesced_drop(void)
+static void quiesced(void (*work)(gpa frame))
 {
     atomic_store_explicit(&pause_wanted, true, memory_order_release);
     while (!atomic_load_explicit(&paused, memory_order_acquire))
         sched_yield();
-    softmmu_drop_storers(TEST_RAM);
+    work(TEST_RAM);
     atomic_store_explicit(&pause_wanted, false, memory_order_release);
     while (atomic_load_explicit(&paused, memory_order_acquire))
         sched_yield();
@@ -73,7 +75,12 @@ static void excl_store(struct vcpu *w, gpa canon, uint8_t *host, const void *val
     pthread_mutex_unlock(&fake_excl.lock);
 }
 
-static const struct atomics_ops watching = {.store = excl_store};
+static void excl_store_watched(struct vcpu *w, uint8_t *host, const void *val, size_t bytes)
+{
+    excl_store(w, 0, host, val, bytes);
+}
+
+static const struct atomics_ops watching = {.store = excl_store, .store_watched = excl_store_watched};
 
 /* While the flag is relied on, the word is what the watcher saw last: anything else is a store it missed. */
 static void no_store_is_missed(uint32_t standing, uint32_t flag, struct fake_watch *watch)
@@ -85,6 +92,7 @@ static void no_store_is_missed(uint32_t standing, uint32_t flag, struct fake_wat
         assert_true(page_set_flag(NULL, TEST_RAM, standing));
     stop = pause_wanted = paused = false;
     watch->n = 0;
+    watched_stores = 0;
     pthread_t t;
     assert_int_equal(pthread_create(&t, NULL, storer, vcpus[1]), 0);
     uint32_t *word = (uint32_t *)(void *)mem_ram_ptr(TEST_RAM, NULL);
@@ -92,7 +100,7 @@ static void no_store_is_missed(uint32_t standing, uint32_t flag, struct fake_wat
     for (unsigned i = 0; i < ROUNDS; i++) {
         if (!page_set_flag(vcpus[0], TEST_RAM, flag)) {
             asked++;
-            quiesced_drop();
+            quiesced(softmmu_drop_storers);
         }
         pthread_mutex_lock(&watch->lock);
         unsigned n = watch->n;
@@ -109,17 +117,23 @@ static void no_store_is_missed(uint32_t standing, uint32_t flag, struct fake_wat
             pthread_mutex_unlock(&watch->lock);
         }
         seen += last != n;
-        page_clear_flag(TEST_RAM, flag);
-        unsigned plain = atomic_load(&plain_stores);
-        for (unsigned k = 0; k < 50 && atomic_load(&plain_stores) == plain; k++)
+        if (flag & PAGE_EXCL)
+            quiesced(softmmu_unwatch);
+        else
+            page_clear_flag(TEST_RAM, flag);
+        unsigned fast = atomic_load(&plain_stores) + atomic_load(&watched_stores);
+        for (unsigned k = 0; k < 50 && atomic_load(&plain_stores) + atomic_load(&watched_stores) == fast; k++)
             sched_yield();
     }
     atomic_store(&stop, true);
     pthread_join(t, NULL);
-    print_message("%u rounds: %u asked for quiescence, %u saw stores\n", ROUNDS, asked, seen);
+    print_message("%u rounds: %u asked for quiescence, %u saw stores, %u stores by the watched table\n", ROUNDS, asked,
+                  seen, watched_stores);
     assert_int_equal(missed, 0);
     assert_true(asked > 0);
     assert_true(seen > 0);
+    /* CODE and EXCL together keep stores in C. */
+    assert_int_equal(watched_stores > 0, (flag | standing) == PAGE_EXCL || standing == PAGE_EXCL);
     assert_null(tlb_verify(vcpus[1]));
     assert_int_equal(atomic_load(page_state(TEST_RAM)) & PAGE_BUSY, 0);
     fake_machine_free();

@@ -432,7 +432,10 @@ static void excl_store(struct vcpu *w, gpa canon, uint8_t *host, const void *val
 {
     (void)w;
     excl_stores++;
-    assert_int_equal(atomic_load(page_state(canon)) & PAGE_BUSY, w ? 1u << 16 : 0);
+    uint32_t word = atomic_load(page_state(canon));
+    assert_int_equal(word & PAGE_BUSY, w && (word & PAGE_CODE) ? 1u << 24 : 0);
+    if (w)
+        assert_int_equal(word & PAGE_XSTORERS, 1u << 16); /* from the first store on */
     host_store(host, val, bytes);
 }
 
@@ -457,7 +460,110 @@ static void exclusive_frames(void **state)
     slow_store(v, VA + 8, 5, MEM_32);
     assert_int_equal(excl_stores, 3);
     assert_int_equal(fake_code_stores, 1);
-    assert_int_equal(atomic_load(page_state(TEST_RAM)), PAGE_CODE | PAGE_EXCL);
+    assert_int_equal(atomic_load(page_state(TEST_RAM)), PAGE_CODE | PAGE_EXCL | 1u << 16);
+    atomics = NULL;
+}
+
+static unsigned watched_stores;
+static size_t watched_bytes;
+
+static void store_watched(struct vcpu *w, uint8_t *host, const void *val, size_t bytes)
+{
+    assert_non_null(w);
+    watched_stores++;
+    watched_bytes = bytes;
+    host_store(host, val, bytes);
+}
+
+static void first_store(struct vcpu *w, gpa canon, uint8_t *host, const void *val, size_t bytes)
+{
+    (void)w, (void)canon;
+    host_store(host, val, bytes);
+}
+
+static const struct atomics_ops watching = {.store = first_store, .store_watched = store_watched};
+
+static void watched_entries(void **state)
+{
+    (void)state;
+    if (atomics)
+        skip(); /* the whole program is linked in */
+    struct vcpu *w = vcpus[1];
+    uint64_t *mine = &v->flat.watched[MMU_PRIV][VA >> 12], *other = &w->flat.watched[MMU_PRIV][VA >> 12];
+    atomics = &watching;
+    watched_stores = 0;
+
+    slow_store(w, VA, 1, MEM_32);
+    assert_false(page_set_flag(v, TEST_RAM, PAGE_EXCL));
+    slow_store(v, VA, 2, MEM_32);
+    assert_int_equal(*mine, 0); /* vCPU 1 is a plain storer still */
+    softmmu_drop_storers(TEST_RAM);
+    assert_true(page_set_flag(v, TEST_RAM, PAGE_EXCL));
+
+    slow_store(v, VA, 3, MEM_32);
+    slow_store(w, VA, 3, MEM_32);
+    slow_store(v, VA, 3, MEM_8 | MEM_USER);
+    assert_int_not_equal(*mine, 0);
+    assert_int_equal(*other, *mine);
+    assert_int_not_equal(v->flat.watched[MMU_USER][VA >> 12], 0);
+    assert_int_equal(v->flat.store[MMU_PRIV][VA >> 12] | w->flat.store[MMU_PRIV][VA >> 12], 0);
+    assert_int_equal(watched_stores, 0);
+    consistent();
+    uint32_t word = atomic_load(page_state(TEST_RAM));
+    slow_store(v, VA + 4, 4, MEM_32);
+    slow_store64(w, VA + 8, 5, MEM_64);
+    assert_int_equal(watched_stores, 2);
+    assert_int_equal(atomic_load(page_state(TEST_RAM)), word); /* no write to it: its line stays shared */
+    assert_int_equal(slow_load(v, VA + 4, MEM_32), 4);
+    for (unsigned i = 0; i < 5; i++)
+        v->mbuf[i] = 0x100 + i;
+    slow_stm(v, VA + 0x1c, 5);
+    assert_int_equal(watched_stores, 3);
+    assert_int_equal(watched_bytes, 20);
+    assert_int_equal(slow_load(v, VA + 0x2c, MEM_32), 0x104);
+    slow_stm(v, VA + 0xffc, 2); /* the second word lies elsewhere */
+    assert_int_equal(slow_load(v, VA + 0x1000, MEM_32), 0x101);
+    slow_store(v, VA + 0xffe, 0xabcd1234, MEM_32);
+    assert_int_equal(slow_load(v, VA + 0xffe, MEM_32), 0xabcd1234);
+    TRY(v, slow_stm(v, VA + 0x22, 2));
+    assert_int_equal(fake_abort.kind, ABORT_ALIGNMENT);
+
+    /* Translations: the own entries go at once, the other's when all stand still; until then CODE is not relied on. */
+    assert_false(page_set_flag(v, TEST_RAM, PAGE_CODE));
+    assert_int_equal(*mine | v->flat.watched[MMU_USER][VA >> 12], 0);
+    assert_int_not_equal(*other, 0);
+    softmmu_drop_storers(TEST_RAM);
+    assert_int_equal(*other, 0);
+    assert_true(page_set_flag(v, TEST_RAM, PAGE_CODE));
+    slow_store(v, VA, 6, MEM_32);
+    assert_int_equal(fake_code_stores, 1);
+    assert_int_equal(*mine, 0);
+    page_clear_flag(TEST_RAM, PAGE_CODE);
+    consistent();
+
+    slow_store(v, VA, 7, MEM_32);
+    assert_int_not_equal(*mine, 0);
+    softmmu_flush_page(v, VA);
+    assert_int_equal(*mine, 0);
+    slow_store(v, VA, 7, MEM_32);
+    assert_int_not_equal(*mine, 0);
+    softmmu_unwatch(TEST_RAM);
+    assert_int_equal(*mine, 0);
+    assert_int_equal(atomic_load(page_state(TEST_RAM)), 0);
+    slow_store(v, VA, 8, MEM_32);
+    assert_int_not_equal(v->flat.store[MMU_PRIV][VA >> 12], 0);
+    consistent();
+
+    /* Load-links enter pages that may be written. */
+    gpa canon;
+    assert_true(page_set_flag(v, TEST_RAM, PAGE_EXCL));
+    softmmu_host(v, VA, 4, false, MEM_32, &canon);
+    assert_int_not_equal(*mine, 0);
+    fake_map(MMU_PRIV, VA, 0x1000, TEST_RAM, PTE_R, 12, 0);
+    softmmu_flush_page(v, VA);
+    softmmu_host(v, VA, 4, false, MEM_32, &canon);
+    assert_int_equal(*mine, 0);
+    consistent();
     atomics = NULL;
 }
 
@@ -511,6 +617,9 @@ static void soak(void **state)
 {
     (void)state;
     uint32_t seed = 20250113;
+    bool fake = !atomics;
+    if (fake)
+        atomics = &watching;
     print_message("seed %u\n", seed);
     srand(seed);
     unsigned where[16];
@@ -523,7 +632,7 @@ static void soak(void **state)
     for (unsigned n = 0; n < 20000; n++) {
         unsigned p = (unsigned)rand() % 16;
         gva va = VA + p * 0x1000;
-        switch (rand() % 8) {
+        switch (rand() % 10) {
         case 0: {
             where[p] = 16 + (unsigned)rand() % 64;
             bool global = rand() % 2;
@@ -545,17 +654,26 @@ static void soak(void **state)
         case 2: fetch(va); break;
         case 3: page_set_flag(v, TEST_RAM + where[p] * 0x1000, PAGE_CODE); break;
         case 4: page_clear_flag(TEST_RAM + where[p] * 0x1000, PAGE_CODE); break;
-        case 5: slow_store(v, va + 8, n, MEM_32 | (rand() % 2 ? MEM_USER : 0)); break;
+        case 5: page_set_flag(v, TEST_RAM + where[p] * 0x1000, PAGE_EXCL); break;
+        case 6:
+            if (!(rand() % 3))
+                softmmu_unwatch(TEST_RAM + where[p] * 0x1000);
+            break;
+        case 7: slow_store(v, va + 8, n, MEM_32 | (rand() % 2 ? MEM_USER : 0)); break;
         default: assert_int_equal(slow_load(v, va, MEM_32 | (rand() % 2 ? MEM_USER : 0)), where[p]);
         }
-        bool code = atomic_load(page_state(TEST_RAM + where[p] * 0x1000)) & PAGE_CODE;
-        if (code)
+        uint32_t word = atomic_load(page_state(TEST_RAM + where[p] * 0x1000));
+        if (word & (PAGE_CODE | PAGE_EXCL))
             assert_int_equal(v->flat.store[MMU_PRIV][va >> 12] | v->flat.store[MMU_USER][va >> 12],
                              0);
+        if ((word & PAGE_CODE) || !(word & PAGE_EXCL))
+            assert_int_equal(v->flat.watched[MMU_PRIV][va >> 12] | v->flat.watched[MMU_USER][va >> 12], 0);
         if (n % 4000 == 0)
             consistent();
     }
     consistent();
+    if (fake)
+        atomics = NULL;
 }
 
 int main(void)
@@ -576,6 +694,7 @@ int main(void)
         T(rights_of_domains),
         T(watched_frames_are_not_filled),
         T(exclusive_frames),
+        T(watched_entries),
         T(a_store_under_one_flag_holds_up_the_other),
         T(debugger_access),
         T(overflow),

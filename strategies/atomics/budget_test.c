@@ -101,7 +101,8 @@ static const struct {
     const char *name;
     size_t off, size;
 } fields[] = {FIELD(r),  FIELD(nf), FIELD(zf), FIELD(cf), FIELD(vf), FIELD(it), FIELD(poll), FIELD(mbuf),
-              FIELD(jc), FIELD(excl_state), FIELD(excl_addr), FIELD(excl_val), FIELD(flat)};
+              FIELD(jc), FIELD(excl_state), FIELD(excl_addr), FIELD(excl_val), FIELD(excl_host), FIELD(excl_bit),
+              FIELD(flat)};
 
 /* A displacement from the vCPU register, by the field's name. */
 static void field_text(char *out, size_t n, int64_t disp)
@@ -247,6 +248,22 @@ static void the_engine_keeps_its_own(void **state)
 
 /* -- Listings -------------------------------------------------------------------------------------------------------------------- */
 
+/* What a scheme puts into the stubs for watched frames; jumps to `miss` go to its end. */
+static void list_watched(FILE *f, const char *what, void (*emit)(struct x64_asm *a, const struct watched_site *s),
+                         int data)
+{
+    struct x64_asm a;
+    struct x64_label miss = X64_LABEL_INIT;
+    struct watched_site site = {.host = R9, .data = data, .t1 = R10, .t2 = R11, .bytes = 4, .slow = &miss};
+    asm_init(&a, span.rw, span.rx, span.bytes);
+    emit(&a, &site);
+    struct x64_code code = {.bytes = a.off, .entry_xpage = UINT32_MAX, .entry_poll = UINT32_MAX, .entry_main = UINT32_MAX};
+    asm_bind(&a, &miss);
+    assert_false(a.overflow);
+    fprintf(f, "watched frame: %s\n", what);
+    list_code(f, &code);
+}
+
 static char *list_scheme(const struct strategy *s)
 {
     char *text = NULL;
@@ -257,6 +274,12 @@ static char *list_scheme(const struct strategy *s)
         struct x64_code code = translate(&snippets[i], container_of(s, const struct atomics_ops, head));
         fprintf(f, "%s\n", snippets[i].text);
         list_code(f, &code);
+    }
+    const struct atomics_ops *ops = container_of(s, const struct atomics_ops, head);
+    if (ops->emit_watched_store) {
+        list_watched(f, "str", ops->emit_watched_store, RDX);
+        list_watched(f, "ldrex", ops->emit_watched_ldrex, NO_REG);
+        list_watched(f, "strex", ops->emit_watched_strex, RDX);
     }
     fclose(f);
     return text;
