@@ -131,7 +131,7 @@ def covering(combos: list, rng: random.Random) -> list:
 
 
 # Guests whose vCPUs work against each other: what sanitizers and fault injection are for.
-STRESS = ("lfstack", "spinlock", "ticketlock", "atomic_add", "lock_stress", "smc_tight", "smc_computed", "smc_paged",
+STRESS = ("lfstack", "spinlock", "ticketlock", "atomic_add", "beside", "lock_stress", "smc_tight", "smc_computed", "smc_paged",
           "smc_cross", "smc_race", "churn", "tlb_local", "tlb_remote", "sgi_pingpong", "timer_irq", "exec_loop",
           "inval_latency", "litmus_mp", "litmus_sb", "excl_ctx", "exclusive_rules", "aba")
 
