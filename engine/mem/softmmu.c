@@ -146,15 +146,22 @@ static void load(struct vcpu *v, gva va, void *buf, unsigned bytes, unsigned mod
     load_piece(v, b, va + first, (char *)buf + first, bytes - first);
 }
 
-static void store(struct vcpu *v, gva va, const void *val, unsigned bytes, unsigned mode)
+/* By the watched table, if that can be. */
+static bool try_watched(struct vcpu *v, gva va, const void *val, unsigned bytes, unsigned mode)
 {
     if (mode == MMU_USER)
         softmmu_settle_user(v); /* T3 */
     uint64_t watched = v->flat.watched[mode][va >> 12];
-    if (watched && !crosses(va, bytes)) {
-        atomics->store_watched(v, (uint8_t *)(uintptr_t)(watched + va), val, bytes);
+    if (!watched || crosses(va, bytes))
+        return false;
+    atomics->store_watched(v, (uint8_t *)(uintptr_t)(watched + va), val, bytes);
+    return true;
+}
+
+static void store(struct vcpu *v, gva va, const void *val, unsigned bytes, unsigned mode)
+{
+    if (try_watched(v, va, val, bytes, mode))
         return;
-    }
     if (LIKELY(!crosses(va, bytes))) {
         struct tlb_entry *e = tlb_translate(v, va, ACC_STORE, mode);
         check_type(v, e, va, bytes, true);
@@ -228,10 +235,8 @@ void slow_ldm(struct vcpu *v, gva va, uint32_t nwords)
 void slow_stm(struct vcpu *v, gva va, uint32_t nwords)
 {
     count(v, SLOW_STORES);
-    if (v->flat.watched[vcpu_mmu_mode(v)][va >> 12] && !(va & 3) && !crosses(va, 4 * nwords)) {
-        store(v, va, v->mbuf, 4 * nwords, vcpu_mmu_mode(v));
+    if (!(va & 3) && try_watched(v, va, v->mbuf, 4 * nwords, vcpu_mmu_mode(v)))
         return;
-    }
     probe_words(v, va, nwords, ACC_STORE);
     for (uint32_t i = 0; i < nwords; i++)
         store(v, va + 4 * i, &v->mbuf[i], 4, vcpu_mmu_mode(v));
