@@ -4,7 +4,8 @@
  * Source: VIRTIO 1.1, 5.2. FILE is written; FILE,ro is not and the guest knows it; with FILE,cow what the guest writes goes
  * to a temporary file that nobody else sees and that is gone afterwards.
  *
- * B1: a flush is acknowledged after fdatasync() has returned. A write is acknowledged when the host's kernel has it.
+ * B1: a flush is acknowledged after fdatasync() has returned. A write is acknowledged when the host's kernel has it; if the driver
+ *     knows no flush, when fdatasync() has returned (5.2.6.2).
  * B2: every error of the host, and every short read or write (the file has become shorter, the host's disk is full), is an I/O
  *     error of that request for the guest; the device goes on.
  * B3: a file that is written belongs to one run (flock); readers may share.
@@ -120,11 +121,21 @@ static bool transfer(struct block *b, uint8_t *buf, size_t bytes, uint64_t at, b
 struct request {
     struct virtio_chain chain;
     uint32_t generation;
+    bool through; /* the driver knows no flush */
     uint8_t *data; /* to be read by the guest; or NULL */
     size_t data_bytes;
     uint8_t status;
     bool foul; /* not a request at all */
 };
+
+/* B1. What a cow disk takes is forgotten at the end anyway. */
+static uint8_t flush(struct block *b)
+{
+    if (b->overlay_fd >= 0 || b->read_only || !fdatasync(b->fd))
+        return STATUS_OK;
+    guest_error("virtio-block: a flush failed on the host: %s; the guest sees an I/O error", strerror(errno));
+    return STATUS_IOERR;
+}
 
 static uint8_t read_or_write(struct block *b, struct request *r, uint64_t sector, bool write)
 {
@@ -146,7 +157,7 @@ static uint8_t read_or_write(struct block *b, struct request *r, uint64_t sector
         return STATUS_IOERR;
     }
     r->data_bytes = write ? 0 : bytes;
-    return STATUS_OK;
+    return write && r->through ? flush(b) : STATUS_OK;
 }
 
 static void perform(struct block *b, struct request *r)
@@ -163,13 +174,7 @@ static void perform(struct block *b, struct request *r)
     switch (type) {
     case REQ_IN:
     case REQ_OUT: r->status = read_or_write(b, r, sector, type == REQ_OUT); break;
-    case REQ_FLUSH: /* B1 */
-        r->status =
-            b->overlay_fd < 0 && !b->read_only && fdatasync(b->fd) ? STATUS_IOERR : STATUS_OK;
-        if (r->status)
-            guest_error("virtio-block: a flush failed on the host: %s; the guest sees an I/O error",
-                        strerror(errno));
-        break;
+    case REQ_FLUSH: r->status = flush(b); break;
     case REQ_GET_ID:
         r->data_bytes = r->chain.in_bytes - 1 < ID_BYTES ? (size_t)r->chain.in_bytes - 1 : ID_BYTES;
         r->data = calloc(1, ID_BYTES);
@@ -213,6 +218,7 @@ static void *work(void *opaque)
             struct request r = {.data = NULL};
             device_lock();
             r.generation = b->dev.generation;
+            r.through = !(b->dev.accepted & F_FLUSH);
             bool got = virtio_pop(&b->dev, 0, &r.chain);
             device_unlock();
             if (!got)
@@ -350,6 +356,9 @@ static bool open_disk(struct block *b, const char *path, bool ro, bool cow, stru
                   ro || cow ? "" : ", or reads it");
         return false;
     }
+    if (bytes % SECTOR)
+        log_line("disk", "%s: %lld bytes are no whole number of sectors; the guest does not see the last %lld", path,
+                 (long long)bytes, (long long)bytes % SECTOR);
     b->sectors = (uint64_t)bytes / SECTOR;
     b->read_only = ro;
     return !cow || open_overlay(b, e);

@@ -11,6 +11,7 @@
 struct virtio_mmio *mmio;
 struct virtio_dev *dev;
 unsigned irq_level, queue;
+uint64_t declined;
 uint16_t avail_index[VIRTIO_QUEUES];
 
 static void set_irq(void *opaque, unsigned n, bool level)
@@ -37,6 +38,7 @@ void attach(struct virtio_dev *d)
     mem_add_mmio(REGS, 0x1000, &virtio_mmio_ops, mmio, "virtio");
     memset(avail_index, 0, sizeof avail_index);
     irq_level = queue = 0;
+    declined = 0;
 }
 
 void detach(void)
@@ -87,7 +89,7 @@ void negotiate(void)
         set(0x14, i);
         uint32_t offered = reg(0x10);
         set(0x24, i);
-        set(0x20, offered);
+        set(0x20, offered & ~(uint32_t)(declined >> 32 * i));
     }
     set(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK);
     assert_true(reg(0x70) & VIRTIO_FEATURES_OK);

@@ -39,6 +39,8 @@ uint32_t reg(uint32_t off);
 void set(uint32_t off, uint32_t val);
 void put(gpa at, const void *val, size_t bytes);
 void set_rings(gpa desc, gpa avail, gpa used, unsigned size);
+/* Features of the device that negotiate() does not accept. */
+extern uint64_t declined;
 void negotiate(void);
 /* Negotiate all features, zero the rings, make all queues ready, DRIVER_OK; queue 0 is chosen. */
 void start(void);
