@@ -12,6 +12,9 @@ fixed options that the claim's `where` leaves open.
              which is two one-sided tests at 5 %). Does not hold if some cell lies wholly outside.
     steeper  over the parameter x, the log-log slope of a exceeds that of b in every cell by more than
              min_slope (95 % interval of the difference); does not hold if some cell lies wholly below.
+    grows    over the parameter x, a grows (95 % interval of its linear slope) and by more per unit of x than b, in
+             every cell (95 % interval of the difference); does not hold if in some cell either is wholly
+             otherwise. For what both do in proportion to x, one of them at a higher price.
 
 With `x_from` and `x_to`, `same` compares a at the two values of x instead of a with b.
 """
@@ -161,6 +164,7 @@ def _slope_evidence(claim: Claim, cells: list[Cell], data: _Data, seed: int) -> 
     for cell in cells:
         situations[_situation(cell)].append(cell)
     out = []
+    linear = claim.test == "grows"
     for where, group in situations.items():
         slopes = []
         fewest = ENOUGH
@@ -170,13 +174,19 @@ def _slope_evidence(claim: Claim, cells: list[Cell], data: _Data, seed: int) -> 
             fewest = min([fewest, *(len(ys) for _, ys in points)])
             if len({x for x, _ in points}) > 1:
                 rng = stats.generator(seed, f"claim|{claim.id}|{where}|{variant}")
-                slopes.append(stats.loglog_draws(points, rng))
+                draws_of = stats.linear_draws if linear else stats.loglog_draws
+                slopes.append(draws_of(points, rng))
         if len(slopes) < 2:
             continue
         (value_a, draws_a), (value_b, draws_b) = slopes
         low, high = np.quantile(draws_a - draws_b, [0.025, 0.975])
         shows = 1 if low > claim.min_slope else -1 if high < claim.min_slope else 0
         text = f"{where}: slopes {value_a:.2f} and {value_b:.2f}, difference [{low:.2f}, {high:.2f}]"
+        if linear:
+            own_low, own_high = np.quantile(draws_a, [0.025, 0.975])
+            shows = min(shows, 1 if own_low > 0 else -1 if own_high < 0 else 0)
+            unit = f"{data.metric.unit} per {claim.x}"
+            text = f"{where}: {value_a:.3g} and {value_b:.3g} {unit}, difference [{low:.3g}, {high:.3g}]"
         if fewest < ENOUGH:
             shows, text = 0, f"{text}, too few runs"
         out.append(Evidence(shows, False, text))
@@ -201,6 +211,7 @@ TESTS: dict[str, tuple[Gather, Callable[[list[Evidence]], str]]] = {
     "above": (_ratio_evidence, _any_shows),
     "same": (_ratio_evidence, _all_show),
     "steeper": (_slope_evidence, _all_show),
+    "grows": (_slope_evidence, _all_show),
 }
 
 

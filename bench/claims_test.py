@@ -76,6 +76,17 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(verdict("steeper", flat, x="x"), FAILS)
         self.assertEqual(verdict("steeper", runs(lambda *_: 50), x="x"), UNDECIDED)
 
+    def test_grows(self) -> None:
+        # Both in proportion, so that log-log slopes cannot tell them apart.
+        dearer = runs(lambda variant, x, n: 40 * x if variant == "a" else 30 * x)
+        self.assertEqual(verdict("steeper", dearer, x="x"), UNDECIDED)
+        self.assertEqual(verdict("grows", dearer, x="x"), HOLDS)
+        cheaper = runs(lambda variant, x, n: 30 * x if variant == "a" else 40 * x)
+        self.assertEqual(verdict("grows", cheaper, x="x"), FAILS)
+        self.assertEqual(verdict("grows", runs(lambda v, x, n: 30 * x), x="x"), UNDECIDED)
+        shrinks = runs(lambda variant, x, n: 2000 - x if variant == "a" else 4000 - 3 * x)
+        self.assertEqual(verdict("grows", shrinks, x="x"), FAILS)
+
     def test_nothing_measured_decides_nothing(self) -> None:
         self.assertEqual(verdict("below", []), UNDECIDED)
         claim = Claim("F1", "c", "s", "t", "below", "other", "values.v", "a", "b")
@@ -85,7 +96,7 @@ class Verdicts(unittest.TestCase):
         def apart(variant: str, x: float, n: int) -> float:
             return x if variant == "a" else 50
 
-        for test, more in (("below", {}), ("same", {}), ("steeper", {"x": "x"})):
+        for test, more in (("below", {}), ("same", {}), ("steeper", {"x": "x"}), ("grows", {"x": "x"})):
             self.assertEqual(verdict(test, runs(apart, count=8), **more), UNDECIDED)
 
     def test_failed_runs_decide_nothing(self) -> None:

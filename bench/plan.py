@@ -85,6 +85,7 @@ class Experiment:
     aa_cells: frozenset[str]  # ids of the cells in which the baseline runs as two variants
     plot: dict[str, Any] = field(hash=False, compare=False, default_factory=dict)
     also: tuple[Metric, ...] = ()  # reported beside the metric, tested by nobody
+    per_round: int = 1  # runs of each variant in a round: more for what is small against the noise
 
 
 @dataclass(frozen=True)
@@ -109,13 +110,13 @@ def pairs(experiment: Experiment) -> Iterable[tuple[Cell, str, int]]:
 
 
 def schedule(experiments: Iterable[Experiment], repeat: int, seed: int) -> list[Run]:
-    """Every repetition is a round that holds each (cell, variant) once, in a seeded random order.
+    """Every repetition is a round that holds each (cell, variant) once, or per_round times, in a seeded random order.
 
     So a drift of the host spreads over all variants, and a bench that is stopped early has lost
     whole rounds rather than whole variants.
     """
     rng = random.Random(seed)
-    todo = [(e.axis, *pair) for e in experiments for pair in pairs(e)]
+    todo = [(e.axis, *pair) for e in experiments for pair in pairs(e) for _ in range(e.per_round)]
     runs: list[Run] = []
     for turn in range(repeat):
         rng.shuffle(todo)

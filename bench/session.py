@@ -135,6 +135,7 @@ def _experiment_entry(experiment: Experiment) -> dict[str, Any]:
         "axis": experiment.axis,
         "variants": list(experiment.variants),
         "baseline": experiment.baseline,
+        "per_round": experiment.per_round,
         "metric_chosen_beforehand": asdict(experiment.metric),
         "cells": [cell.id for cell in experiment.cells],
         "aa_cells": sorted(experiment.aa_cells),

@@ -142,6 +142,20 @@ def loglog_draws(
     return float(xs @ value) / norm, (xs @ np.log(draws)) / norm
 
 
+def linear_draws(
+    groups: Sequence[tuple[float, Values]], rng: np.random.Generator
+) -> tuple[float, np.ndarray]:
+    """Growth of median y per unit of x, and its bootstrap draws: least squares of the relative errors, as noise
+    grows with what is measured."""
+    xs = np.array([x for x, _ in groups], float)
+    medians = np.array([np.median(ys) for _, ys in groups])
+    draws = np.stack([_medians(ys, rng) for _, ys in groups])
+    weights = 1 / np.maximum(medians, 1e-12) ** 2
+    xs -= np.average(xs, weights=weights)
+    norm = float(xs @ (weights * xs))
+    return float((weights * xs) @ medians) / norm, ((weights * xs) @ draws) / norm
+
+
 def loglog_slope(
     groups: Sequence[tuple[float, Values]], rng: np.random.Generator, level: float = LEVEL
 ) -> Interval:

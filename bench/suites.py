@@ -22,7 +22,7 @@ SUITE_KEYS = {
 }  # fmt: skip
 EXPERIMENT_KEYS = {
     "name", "question", "axis", "schemes", "baseline", "metric", "also", "aa", "vcpus", "fixed",
-    "options", "workload", "plot",
+    "options", "workload", "plot", "per_round",
 }  # fmt: skip
 WORKLOAD_KEYS = {"guest", "isa", "params", "sweep", "vcpus", "label"}
 
@@ -193,6 +193,7 @@ def _experiment(
         aa_cells=_aa_cells(row.get("aa", "first"), cells),
         plot=row.get("plot", {}),
         also=tuple(Metric(**item) for item in row.get("also", [])),
+        per_round=row.get("per_round", 1),
     )
 
 
