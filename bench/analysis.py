@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import stats
-from plan import Cell, Experiment, Metric
+from plan import COUNTING, Cell, Experiment, Metric
 
 ALPHA = 0.05
 ENOUGH = 9  # repetitions from which on a difference may be claimed
@@ -27,7 +27,7 @@ class Row:
     versus: stats.Comparison | None = None  # against the baseline; None for the baseline itself
     p_holm: float | None = None
     verdict: str = ""
-    hooks: dict[str, float] = field(default_factory=dict)  # median rate per million instructions
+    hooks: dict[str, float] = field(default_factory=dict)  # per million instructions, of the counting run
 
 
 @dataclass
@@ -70,7 +70,9 @@ def analyse(experiment: Experiment, runs: list[Run], seed: int) -> Result:
             for copy in copies:
                 group = mine.get((cell.id, variant, copy), [])
                 if group:
-                    result.rows.append(_row(experiment, cell, variant, copy, group, seed))
+                    row = _row(experiment, cell, variant, copy, group, seed)
+                    row.hooks = _hooks(mine.get((cell.id, variant, COUNTING), []))
+                    result.rows.append(row)
     for row in result.rows:
         _compare(result, row, seed)
     _correct(result)
@@ -92,17 +94,15 @@ def _row(
     if row.values:
         label = f"{cell.id}|{variant}|{copy}"
         row.median = stats.median_interval(row.values, stats.generator(seed, label))
-    row.hooks = _hooks(group)
     return row
 
 
-def _hooks(group: list[Run]) -> dict[str, float]:
-    rates: dict[str, list[float]] = defaultdict(list)
-    for run in group:
+def _hooks(counting: list[Run]) -> dict[str, float]:
+    """The rates of the one run that counted instructions."""
+    for run in counting:
         if passed(run):
-            for name, rate in (run.get("hooks_per_minsn") or {}).items():
-                rates[name].append(rate)
-    return {name: sorted(seen)[len(seen) // 2] for name, seen in rates.items()}
+            return dict(run.get("hooks_per_minsn") or {})
+    return {}
 
 
 def _compare(result: Result, row: Row, seed: int) -> None:

@@ -37,6 +37,7 @@ for word; do
     case "$word" in
     --stats=json:*) echo '{"wall_ns":9,"counters":{"n":{"value":3,"unit":"1","help":"h"}},
                            "hooks_per_minsn":{"ldrex":1}}' > "${word#--stats=json:}" ;;
+    --count-insns) echo "#! metric counted=1" ;;
     fail=1) echo "FAIL on purpose"; exit 1 ;;
     esac
 done
@@ -132,7 +133,13 @@ class Cli(unittest.TestCase):
         code, out, err = self.bench("--repeat=3", "--vcpus=1", "--seed=7")
         self.assertEqual(code, 0, err)
         runs = self.runs()
-        self.assertEqual([r["order"] for r in runs], list(range(3 * (4 * 2 + 1))))
+        self.assertEqual([r["order"] for r in runs], list(range(3 * (4 * 2 + 1) + 4 * 2)))
+        counting = [r for r in runs if r["copy"] == 2]
+        self.assertEqual(len({(r["cell"], r["variant"]) for r in counting}), 8)
+        self.assertEqual({r["values"]["counted"] for r in counting}, {1})
+        self.assertTrue(all("counted" not in r["values"] for r in runs if r["copy"] != 2))
+        report = (self.out / "report.md").read_text()
+        self.assertIn("Slow-path hook calls per million guest instructions", report)
         first = runs[0]
         self.assertEqual((first["seed"], first["self_check"], first["vcpus"]), (7, "pass", 1))
         self.assertEqual((first["wall_ns"], first["counters"]), (9, {"n": 3}))
@@ -147,7 +154,7 @@ class Cli(unittest.TestCase):
         self.assertEqual(chosen["key"], "values.roi_ns")
         names = sorted(path.name for path in self.out.iterdir())
         self.assertEqual(names, ["manifest.json", "plots", "report.md", "runs.jsonl"])
-        self.assertIn("bench: 0/27", err)
+        self.assertIn("bench: 0/35", err)
         self.assertIn("report:", out)
 
     def test_what_the_program_refuses_is_left_out_with_its_words(self) -> None:
@@ -191,14 +198,14 @@ class Cli(unittest.TestCase):
         self.assertEqual(code, 130)
         kept = self.runs()
         self.assertGreaterEqual(len(kept), 3)
-        self.assertLess(len(kept), 18)
+        self.assertLess(len(kept), 18 + 8)
         self.assertIn("Stopped:", out)
         self.assertIn("Stopped early", (self.out / "report.md").read_text())
         code, _, err = self.call("bench", "--resume", f"--out={self.out}")
         self.assertEqual(code, 0, err)
         runs = self.runs()
         self.assertEqual(runs[: len(kept)], kept)
-        self.assertEqual([r["order"] for r in runs], list(range(18)))
+        self.assertEqual([r["order"] for r in runs], list(range(18 + 8)))
         manifest = json.loads((self.out / "manifest.json").read_text())
         self.assertEqual(len(manifest["resumed"]), 1)
 

@@ -23,11 +23,13 @@ from typing import Any
 import environment
 from binary import Binary, Guest
 from errors import BenchError
-from plan import ENGINE_AXIS, PROGRAM, Cell, Run
+from plan import COUNTING, ENGINE_AXIS, PROGRAM, Cell, Run
 
 MACHINE = "vexpress-a15"
 METRIC_LINE = re.compile(r"^#! metric (\w+)=(-?[\d.]+(?:[eE][-+]?\d+)?)(?: unit=(\S+))?\s*$")
 OUTPUT_KEPT = 2_000  # characters of output kept of a run that failed
+COUNT_OPTION = "--count-insns"
+COUNTING_TIMEOUT = 4  # times that of a timed run
 SAMPLE_AFTER_S = 0.05  # when the placement of the threads is looked at, once
 
 
@@ -68,6 +70,7 @@ def command(setup: Setup, run: Run, stats_file: Path) -> list[str]:
     cell, image = run.cell, str(image_of(setup, run.cell))
     if run.axis != ENGINE_AXIS or run.variant == PROGRAM:
         options = program_options(setup, cell, run.axis, run.variant)
+        options += [COUNT_OPTION] if run.copy == COUNTING else []
         program = [str(setup.binary.path), "run", *options, f"--stats=json:{stats_file}"]
         return [*program, image, *cell.params]
     words = ",".join(f"arg={word}" for word in [cell.guest, *cell.params])
@@ -268,16 +271,17 @@ def measure(setup: Setup, run: Run) -> tuple[dict[str, Any], dict[str, str]]:
     folder = Path(tempfile.mkdtemp(prefix="dbtlab-run-"))
     try:
         args = command(setup, run, folder / "stats.json")
+        timeout_s = setup.timeout_s * (COUNTING_TIMEOUT if run.copy == COUNTING else 1)
         steal = environment.steal_ticks()
         load = os.getloadavg()[0]
         begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        done = start_and_wait(args, setup.timeout_s)
+        done = start_and_wait(args, timeout_s)
         stats = _read_stats(folder / "stats.json")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     stolen = environment.steal_ticks()
     values, printed = parse_output(done.output)
-    verdict = _verdict(done, printed, setup.timeout_s)
+    verdict = _verdict(done, printed, timeout_s)
     cell = run.cell
     record: dict[str, Any] = {
         "order": run.order,

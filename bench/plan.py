@@ -13,6 +13,7 @@ from typing import Any
 
 ENGINE_AXIS = "engine"  # the axis whose variants are programs, not schemes of one program
 PROGRAM = "dbtlab"
+COUNTING = 2  # the `copy` of a run that counts guest instructions: slow, so no time of it is used
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Run:
-    """One process to start. copy 1 is the second half of an A/A pair; seed made the order."""
+    """One process to start. copy 1 is the second half of an A/A pair, COUNTING one that is not timed; seed
+    made the order."""
 
     order: int
     round: int
@@ -123,3 +125,18 @@ def schedule(experiments: Iterable[Experiment], repeat: int, seed: int) -> list[
         for axis, cell, variant, copy in todo:
             runs.append(Run(len(runs), turn, seed, cell, axis, variant, copy))
     return runs
+
+
+def counting_runs(experiments: Iterable[Experiment], turn: int, seed: int, first: int) -> list[Run]:
+    """After the rounds: each (cell, variant) of our program once more, counting guest instructions."""
+    todo = [
+        (e.axis, cell, variant)
+        for e in experiments
+        for cell in e.cells
+        for variant in e.variants
+        if e.axis != ENGINE_AXIS or variant == PROGRAM
+    ]
+    return [
+        Run(first + number, turn, seed, cell, axis, variant, COUNTING)
+        for number, (axis, cell, variant) in enumerate(todo)
+    ]

@@ -16,7 +16,7 @@ import plotting
 import record
 import stats
 from analysis import ENOUGH, Result, Row, analyse, passed, values_of
-from plan import ENGINE_AXIS, PROGRAM, Experiment
+from plan import COUNTING, ENGINE_AXIS, Experiment, PROGRAM
 from stats import Interval
 
 Manifest = dict[str, Any]
@@ -131,7 +131,7 @@ def _hooks(result: Result) -> list[str]:
         for row in result.rows
         if row.copy == 0 and row.hooks
     ]
-    title = "Slow-path hook calls per million guest instructions (medians):"
+    title = "Slow-path hook calls per million guest instructions, in one run of each that counts them and is not timed:"
     return ["", title, "", *table(["workload", "vCPUs", result.experiment.axis, *names], rows)]
 
 
@@ -252,10 +252,11 @@ def _cautions(manifest: Manifest, runs: list[dict[str, Any]], planned: int) -> l
     for count, note in crowd_of(manifest).items():
         if note:
             out.append(f"{figures.vcpus_text(count)}: {note} on this host.")
-    steal = [run["host"]["steal_ticks"] or 0 for run in runs]
+    timed = [run for run in runs if run["copy"] != COUNTING]
+    steal = [run["host"]["steal_ticks"] or 0 for run in timed]
     if any(steal):
         out.append(
-            f"The hypervisor took time in {sum(1 for s in steal if s)} of {len(runs)} runs "
+            f"The hypervisor took time in {sum(1 for s in steal if s)} of {len(timed)} runs "
             f"(at most {max(steal)} ticks of 1/{manifest['host']['ticks_per_s']} s in one)."
         )
     if manifest.get("resumed"):
@@ -281,7 +282,8 @@ once, in random order. Intervals are percentile bootstraps of the median (10,000
 Mann-Whitney's two-sided test, corrected by Holm over the comparisons of one table; Cliff's d is -1 when
 every run lies below every run of the baseline and +1 when above; the HL ratio is the median of all
 pairwise ratios. A/A rows ("again") compare the baseline with itself in the same run: a difference no
-larger than theirs is nothing. No outlier is removed. In plots/, `gnuplot NAME.gp` draws a figure anew."""
+larger than theirs is nothing. No outlier is removed. After the rounds each variant runs once more and counts
+guest instructions, from which the rates of hook calls are; nothing of these runs is timed. In plots/, `gnuplot NAME.gp` draws a figure anew."""
 
 
 def write(

@@ -21,7 +21,7 @@ import execute
 import record
 from binary import Binary, resolved_config
 from errors import BenchError, UsageError
-from plan import ENGINE_AXIS, PROGRAM, Experiment, Run, pairs, schedule
+from plan import COUNTING, ENGINE_AXIS, PROGRAM, Experiment, Run, counting_runs, pairs, schedule
 from progress import Progress
 from suites import Suite
 
@@ -170,6 +170,7 @@ def manifest_of(plan: Plan, setup: execute.Setup, seed: int) -> dict[str, Any]:
         "peer": _qemu_version(plan),
         "axes": setup.binary.raw_axes,
         "configs": plan.configs,
+        "hook_rates": f"from one run of each variant after the rounds, with {execute.COUNT_OPTION}: copy {COUNTING}, not timed",
         "guest_images_sha256": {name: _sha256(path) for name, path in images},
         "host": environment.capture(),
         "begun": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -212,14 +213,17 @@ def _without_known_config(
 
 
 def _label(run: Run) -> str:
-    return f"{run.cell.label} smp={run.cell.vcpus} {run.variant}"
+    how = " counting" if run.copy == COUNTING else ""
+    return f"{run.cell.label} smp={run.cell.vcpus} {run.variant}{how}"
 
 
 def run_all(
     plan: Plan, setup: execute.Setup, folder: Path, manifest: dict[str, Any], progress_out: Any
 ) -> Outcome:
     """Measure what is still missing; Ctrl-C ends it after throwing away the run under way only."""
-    todo = schedule(plan.experiments, manifest["repeat"], manifest["seed"])
+    repeat, seed = manifest["repeat"], manifest["seed"]
+    todo = schedule(plan.experiments, repeat, seed)
+    todo += counting_runs(plan.experiments, repeat, seed, len(todo))
     done = {run["order"] for run in record.read_runs(folder)}
     left = [run for run in todo if run.order not in done]
     progress = Progress([(r.cell.id, r.variant) for r in left], progress_out)

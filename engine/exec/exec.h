@@ -14,6 +14,7 @@ enum exec_engine { ENGINE_JIT, ENGINE_INTERP };
 struct exec_config {
     enum exec_engine engine;
     bool no_chain;
+    bool count_insns;        /* translated code does too */
     unsigned max_insns;      /* a block */
     uint32_t dump;           /* DUMP_* */
     uint32_t dump_lo, dump_hi; /* pc range */

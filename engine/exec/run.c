@@ -65,6 +65,9 @@ void exec_run(struct vcpu *v, bool (*loop)(struct vcpu *v))
               lock_rank_name((enum lock_rank)__builtin_ctz(lock_ranks_held)));
         if (v->leave_reason == LEAVE_EXCEPTION)
             fatal_watch(v);
+        if ((v->leave_reason == LEAVE_RESTART || v->leave_reason == LEAVE_SAFEWORK) &&
+            (exec_config.count_insns || exec_config.engine == ENGINE_INTERP))
+            v->counters[CNT_GUEST_INSNS]--; /* it is begun again, and counts once */
         if (v->leave_reason == LEAVE_SAFEWORK)
             sync_safe_work(v, v->leave_work, v->leave_arg);
     }

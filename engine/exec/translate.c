@@ -169,6 +169,7 @@ static enum attempt generate(struct vcpu *v, struct job *j, struct code_pool *po
             .flags = j->key.flags,
             .page_ppn = {j->key.canon >> 12, crosses ? tb->canon_next >> 12 : UINT64_MAX},
             .no_chain = exec_config.no_chain || j->bounded,
+            .count_insns = exec_config.count_insns,
             .atomics = atomics,
             .span = span,
         };
@@ -234,7 +235,8 @@ struct tb *exec_translate(struct vcpu *v, struct tb_key key, const uint8_t *host
         case RETRY:
             break;
         case NEED_QUIESCENCE:
-            vcpu_leave_for(v, drop_storers_work, (uintptr_t)j.quiesce_frame); /* see NEED_ROOM */
+            sync_safe_work(v, drop_storers_work, (uintptr_t)j.quiesce_frame);
+            vcpu_leave(v, LEAVE_AGAIN); /* see NEED_ROOM */
         case NEED_NEXT_PAGE:
             /* May leave: a prefetch abort on the second half. */
             softmmu_fetch(v, (key.pc & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, true, &j.next_canon, &j.next_host);
@@ -242,7 +244,7 @@ struct tb *exec_translate(struct vcpu *v, struct tb_key key, const uint8_t *host
         case NEED_ROOM:
             tb_lifetime->make_room(v, pool, j.need);
             /* Nobody waited for us meanwhile: there may be work, such as a TLB flush, to run before any guest code (S3). */
-            vcpu_leave(v, LEAVE_RESTART);
+            vcpu_leave(v, LEAVE_AGAIN);
         }
     }
 }

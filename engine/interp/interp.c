@@ -270,11 +270,15 @@ static uint64_t call_helper(struct vcpu *v, unsigned id, uint32_t x, uint32_t y,
 
 /* -- Control ----------------------------------------------------------------------------------------- */
 
-static uint32_t find_label(const struct ir_block *b, uint32_t from, uint32_t label)
+/* Forward to the label. Guest instructions on the way are those whose condition fails: they count too. */
+static uint32_t find_label(struct vcpu *v, const struct ir_block *b, uint32_t from, uint32_t label)
 {
-    for (uint32_t i = from; i < b->n; i++)
+    for (uint32_t i = from; i < b->n; i++) {
         if (b->ins[i].op == IR_LABEL && b->ins[i].imm == label)
             return i;
+        if (b->ins[i].op == IR_INSN)
+            count(v, GUEST_INSNS);
+    }
     CHECK(false, "label %u is not ahead", label);
 }
 
@@ -324,21 +328,21 @@ struct interp_end interp_run(struct vcpu *v, const struct ir_block *b,
         case IR_INSN:
             v->r[15] = n | thumb;
             it = in->imm2;
-            count(v, INTERP_INSNS);
+            count(v, GUEST_INSNS);
             continue;
 
-        case IR_BR: i = find_label(b, i, n); continue;
+        case IR_BR: i = find_label(v, b, i, n); continue;
         case IR_BRCOND:
             if (cond_holds(v, in->cond))
-                i = find_label(b, i, n);
+                i = find_label(v, b, i, n);
             continue;
         case IR_BRZ:
             if (x == 0)
-                i = find_label(b, i, n);
+                i = find_label(v, b, i, n);
             continue;
         case IR_BRNZ:
             if (x != 0)
-                i = find_label(b, i, n);
+                i = find_label(v, b, i, n);
             continue;
 
         case IR_CONST: r = n; break;

@@ -136,6 +136,7 @@ static void configure(const struct resolved *r)
 {
     exec_config.engine = options->engine == OPTION_ENGINE_INTERP ? ENGINE_INTERP : ENGINE_JIT;
     exec_config.no_chain = options->no_chain;
+    exec_config.count_insns = options->count_insns;
     tb_iciallu_flushes = options->iciallu == OPTION_ICIALLU_FLUSH;
     exec_config.max_insns = (unsigned)options->max_insns;
     exec_config.dump = r->dump;

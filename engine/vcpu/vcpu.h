@@ -144,7 +144,8 @@ extern _Thread_local struct vcpu *current_vcpu; /* NULL on other threads */
 enum leave_reason {
     LEAVE_NONE,
     LEAVE_EXCEPTION, /* an exception has been taken: r15, cpsr... are those of the handler */
-    LEAVE_RESTART,   /* go through a safepoint, then run the instruction at r15 again */
+    LEAVE_AGAIN,     /* from the loop, between blocks: go through a safepoint, then on at r15 */
+    LEAVE_RESTART,   /* in the midst of an instruction: go through a safepoint, then run it, the one at r15, again */
     LEAVE_SAFEWORK,  /* run leave_work(v, leave_arg) QUIESCED, then restart the instruction */
     LEAVE_CONTINUE,  /* r15 is where to go on (e.g. after WFI) */
 };
@@ -213,7 +214,7 @@ static inline unsigned vcpu_mmu_mode(const struct vcpu *v)
     X(INTERRUPTS, "interrupts", "1", "guest interrupts taken")                                     \
     X(WFI, "wfi", "1", "sleeps in WFI or WFE")                                                     \
     X(HELPER_CALLS, "helper_calls", "1", "slow-path calls other than memory")                      \
-    X(INTERP_INSNS, "interp_insns", "1", "guest instructions run by the interpreter")
+    X(GUEST_INSNS, "guest_insns", "1", "guest instructions begun, also if their condition fails: by the interpreter, and by translated code if it counts")
 
 enum counter_id {
 #define X(id, name, unit, help) CNT_##id,

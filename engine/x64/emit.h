@@ -356,6 +356,9 @@ void lower_fp_flags(struct xlate *x);
 void slow_emit_all(struct xlate *x);
 void lower_flow(struct xlate *x);
 
+/* --count-insns: n more, or fewer, guest instructions were begun. */
+void emit_count_insns(struct xlate *x, int n);
+
 struct cold *cold_new(struct xlate *x, enum cold_kind kind);
 /* Everything that translated code leaves to C must know: pc, ITSTATE. */
 void emit_where(struct xlate *x, uint32_t pc, uint32_t it, bool it_stale);

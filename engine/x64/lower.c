@@ -83,6 +83,14 @@ static unsigned survey(struct xlate *x)
     return ncold;
 }
 
+void emit_count_insns(struct xlate *x, int n)
+{
+    flags_clobber(x);
+    asm_alu_mi(&x->a, ALU_ADD, 8,
+               vmem(offsetof(struct vcpu, counters) + CNT_GUEST_INSNS * sizeof(uint64_t)),
+               (uint32_t)n);
+}
+
 static void lower_op(struct xlate *x)
 {
     switch (x->in->op) {
@@ -90,6 +98,9 @@ static void lower_op(struct xlate *x)
     case IR_INSN:
         x->pc = x->in->imm;
         x->it = x->in->imm2;
+        /* One by one, so that the count is right wherever the block is left; runs that count are not timed. */
+        if (UNLIKELY(x->req->count_insns))
+            emit_count_insns(x, 1);
         break;
     case IR_LABEL:
     case IR_BR:

@@ -46,10 +46,23 @@ static void emit_test_zero(struct xlate *x, ir_val v)
         asm_insert_nops(&x->a, before, asm_patch_pad(&x->a, x->a.off, 2));
 }
 
+/* Guest instructions that a jump from here passes over: those whose condition fails. They count too. */
+static int insns_passed(const struct xlate *x, const struct label *l)
+{
+    int n = 0;
+
+    for (uint32_t i = x->i; x->req->count_insns && i < l->at; i++)
+        n += x->ir->ins[i].op == IR_INSN;
+    return n;
+}
+
 static void lower_branch(struct xlate *x)
 {
     struct label *l = label_of(x);
+    int passed = insns_passed(x, l);
 
+    if (passed)
+        emit_count_insns(x, passed);
     switch (x->in->op) {
     case IR_BR:
         flags_before_jump(x, l, false);
@@ -73,6 +86,8 @@ static void lower_branch(struct xlate *x)
         asm_jcc(&x->a, x->in->op == IR_BRZ ? CC_E : CC_NE, &l->l);
         break;
     }
+    if (passed && !x->dead_end)
+        emit_count_insns(x, -passed); /* not taken: they will be counted where they are */
 }
 
 /* -- Static exits ------------------------------------------------------------------------------------------------------ */

@@ -53,6 +53,7 @@ struct x64_request {
     uint64_t page_ppn
         [2]; /* physical page number of the first and, if crossing, second page (else UINT64_MAX) */
     bool no_chain; /* exits always return to the loop */
+    bool count_insns; /* add up the guest instructions that are begun */
     const struct atomics_ops *atomics;
     struct code_span span;
 };
