@@ -140,8 +140,7 @@ void chaos_safepoint(struct vcpu *v)
         dlog(INVAL, "vCPU %u: chaos flushes", v->index);
         fatal_event(v, "chaos: flush at", v->r[15], 0);
         tb_flush_now(v);
-    }
-    if (chaos_fail(v, CHAOS_UNCHAIN)) {
+    } else if (chaos_fail(v, CHAOS_UNCHAIN)) { /* not after a flush: the block that v came out of is freed by that */
         struct tb *tb = some_block(v);
         if (tb) {
             fatal_event(v, "chaos: invalidates, at", tb->key.pc, v->r[15]);
