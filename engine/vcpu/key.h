@@ -15,7 +15,6 @@ enum {
     TBF_ALIGN = BIT(3),    /* SCTLR.A */
     TBF_VFP = BIT(4),      /* VFP usable: FPEXC.EN and CPACR allow it */
     TBF_SINGLE = BIT(5),   /* bounded throw-away block: exactly `count` instructions, not cached */
-    TBF_NOCHAIN = BIT(6),
     TBF_IT_SHIFT = 8,      /* ITSTATE, 8 bits */
     TBF_SYSMODE = BIT(16), /* mode is Sys: has no SPSR (UNPREDICTABLE cases only) */
     TBF_NO_NEON = BIT(17), /* with TBF_VFP: CPACR.ASEDIS */

@@ -106,12 +106,10 @@ struct vcpu {
     uint8_t fpcc_v __attribute__((aligned(2))), fpcc_nzc;
 
     /* -- engine -- */
-    struct tb *last_tb_exit; /* unused by emitted code; exec/ */
     jmp_buf leave;          /* vcpu_leave() comes back to the execution loop */
     uint32_t leave_reason;  /* enum leave_reason */
     void (*leave_work)(struct vcpu *v, uintptr_t arg); /* LEAVE_SAFEWORK: to be run QUIESCED */
     uintptr_t leave_arg;
-    bool in_code;           /* in translated code or the interpreter, between enter and leave */
     void *exec;             /* exec/: struct exec_state */
     void *thread;           /* sync/: struct vcpu_thread */
     void *tlb;              /* mem/: struct softmmu */

@@ -1,5 +1,5 @@
 /*
- * index.c — one lock-free index of blocks (liburcu's cds_lfht)
+ * index.c — one lock-free index of blocks (liburcu's cds_lfht) and the pool of their code
  */
 #include <urcu-qsbr.h> /* before rculfhash.h: it chooses the flavour */
 
@@ -34,8 +34,9 @@ static int match_block(struct cds_lfht_node *n, const void *other)
     return tb_key_eq(&a->key, &b->key) && a->canon_next == b->canon_next && !tb_is_dead(a);
 }
 
-bool tb_index_init(struct tb_index *x, unsigned bucket_bits, struct error *e)
+bool tb_index_init(struct tb_index *x, unsigned bucket_bits, unsigned i, unsigned n, unsigned nchunks, struct error *e)
 {
+    code_pool_init(&x->pool, i, n, nchunks);
     x->table = cds_lfht_new(1ul << bucket_bits, 1ul << bucket_bits, 0, 0, NULL);
     if (!x->table)
         error_set(e, 1, "out of memory for an index of %lu blocks", 1ul << bucket_bits);
@@ -47,6 +48,7 @@ void tb_index_free(struct tb_index *x)
     if (x->table)
         cds_lfht_destroy(x->table, NULL);
     x->table = NULL;
+    code_pool_free(&x->pool);
 }
 
 struct tb *tb_index_find(const struct tb_index *x, const struct tb_key *key)
@@ -65,4 +67,18 @@ struct tb *tb_index_insert(struct tb_index *x, struct tb *tb)
 void tb_index_remove(struct tb_index *x, struct tb *tb)
 {
     cds_lfht_del(x->table, node_of(tb));
+}
+
+static struct tb_index *dropping; /* QUIESCED */
+
+static void unindex(struct tb *tb)
+{
+    tb_index_remove(dropping, tb);
+}
+
+void tb_index_drop_all(struct tb_index *x, void (*dropped)(struct tb *tb))
+{
+    dropping = x;
+    code_pool_each(&x->pool, unindex);
+    code_pool_reset(&x->pool, dropped);
 }

@@ -12,29 +12,22 @@
 #include "strategies/tb-cache/index.h"
 #include "strategies/tb-cache/tb_cache.h"
 
-struct private_cache {
+static struct {
     struct tb_index blocks;
-    struct code_pool pool;
-} CACHE_ALIGNED;
-
-static struct private_cache caches[MAX_VCPUS];
+} CACHE_ALIGNED caches[MAX_VCPUS];
 
 static bool launch(unsigned chunks_per_pool, struct error *e)
 {
-    for (unsigned i = 0; i < nvcpus; i++) {
-        code_pool_init(&caches[i].pool, i, nvcpus, chunks_per_pool);
-        if (!tb_index_init(&caches[i].blocks, 14, e))
+    for (unsigned i = 0; i < nvcpus; i++)
+        if (!tb_index_init(&caches[i].blocks, 14, i, nvcpus, chunks_per_pool, e))
             return false;
-    }
     return true;
 }
 
 static void shutdown(void)
 {
-    for (unsigned i = 0; i < nvcpus; i++) {
+    for (unsigned i = 0; i < nvcpus; i++)
         tb_index_free(&caches[i].blocks);
-        code_pool_free(&caches[i].pool);
-    }
 }
 
 static struct tb *find(struct vcpu *v, const struct tb_key *key)
@@ -44,7 +37,7 @@ static struct tb *find(struct vcpu *v, const struct tb_key *key)
 
 static struct code_pool *generate_begin(struct vcpu *v)
 {
-    return &caches[v->index].pool;
+    return &caches[v->index].blocks.pool;
 }
 
 static void generate_end(struct vcpu *v)
@@ -58,28 +51,21 @@ static struct tb *insert(struct vcpu *v, const struct pages_locked *w, struct tb
     return tb_index_insert(&caches[v->index].blocks, tb); /* V1 */
 }
 
-static void unindex(struct tb *tb)
-{
-    tb_index_remove(&caches[tb->owner].blocks, tb);
-}
-
 static void remove_block(const struct pages_locked *w, struct tb *tb)
 {
     (void)w;
-    unindex(tb);
+    tb_index_remove(&caches[tb->owner].blocks, tb);
 }
 
 static void drop_all(void (*dropped)(struct tb *tb))
 {
-    for (unsigned i = 0; i < nvcpus; i++) {
-        code_pool_each(&caches[i].pool, unindex);
-        code_pool_reset(&caches[i].pool, dropped);
-    }
+    for (unsigned i = 0; i < nvcpus; i++)
+        tb_index_drop_all(&caches[i].blocks, dropped);
 }
 
 static struct code_pool *pool(unsigned i)
 {
-    return i < nvcpus ? &caches[i].pool : NULL;
+    return i < nvcpus ? &caches[i].blocks.pool : NULL;
 }
 
 const struct tb_cache_ops tb_cache_per_cpu = {

@@ -12,19 +12,16 @@
 #include "strategies/tb-cache/tb_cache.h"
 
 static struct tb_index blocks;
-static struct code_pool pool_all;
 static struct mutex generate = MUTEX_INIT(RANK_GENERATE);
 
 static bool launch(unsigned chunks_per_pool, struct error *e)
 {
-    code_pool_init(&pool_all, 0, 1, chunks_per_pool);
-    return tb_index_init(&blocks, 16, e);
+    return tb_index_init(&blocks, 16, 0, 1, chunks_per_pool, e);
 }
 
 static void shutdown(void)
 {
     tb_index_free(&blocks);
-    code_pool_free(&pool_all);
 }
 
 static struct tb *find(struct vcpu *v, const struct tb_key *key)
@@ -37,7 +34,7 @@ static struct code_pool *generate_begin(struct vcpu *v)
 {
     (void)v;
     mutex_lock(&generate); /* U1 */
-    return &pool_all;
+    return &blocks.pool;
 }
 
 static void generate_end(struct vcpu *v)
@@ -52,26 +49,20 @@ static struct tb *insert(struct vcpu *v, const struct pages_locked *w, struct tb
     return tb_index_insert(&blocks, tb);
 }
 
-static void unindex(struct tb *tb)
-{
-    tb_index_remove(&blocks, tb);
-}
-
 static void remove_block(const struct pages_locked *w, struct tb *tb)
 {
     (void)w;
-    unindex(tb);
+    tb_index_remove(&blocks, tb);
 }
 
 static void drop_all(void (*dropped)(struct tb *tb))
 {
-    code_pool_each(&pool_all, unindex);
-    code_pool_reset(&pool_all, dropped);
+    tb_index_drop_all(&blocks, dropped);
 }
 
 static struct code_pool *pool(unsigned i)
 {
-    return i == 0 ? &pool_all : NULL;
+    return i == 0 ? &blocks.pool : NULL;
 }
 
 const struct tb_cache_ops tb_cache_unified = {
