@@ -8,7 +8,7 @@
 set -eu
 here=$(dirname "$0")
 CC=${GUEST_CC:-arm-none-eabi-gcc}
-# No VFP or NEON. No unaligned accesses by the compiler's choice: mmu=0 makes memory strongly-ordered.
+# No VFP or NEON but in the guests that are about them (floats below). No unaligned accesses by the compiler's choice: mmu=0 makes memory strongly-ordered.
 # -Wno-format: uint32_t is unsigned long in this tool chain, and is printed by %u.
 CFLAGS="-mcpu=cortex-a15 -mfloat-abi=soft -mgeneral-regs-only -mno-unaligned-access -masm-syntax-unified -O2 -std=gnu11
  -ffreestanding -fno-tree-loop-distribute-patterns -fno-common -fno-strict-aliasing -fno-asynchronous-unwind-tables
@@ -26,8 +26,14 @@ one()
     [ -f "$here/$guest.c" ] || { echo "build.sh: no guest $guest" >&2; exit 2; }
     extra=
     [ -f "$here/$guest.S" ] && extra=$here/$guest.S
+    flags=$CFLAGS
+    case $guest in
+    fpmix | neonmix) # floats; contraction off: results do not depend on what the compiler fuses
+        flags=$(echo "$CFLAGS" | sed 's/-mfloat-abi=soft -mgeneral-regs-only/-mfloat-abi=softfp -mfpu=neon-vfpv4 -ffp-contract=off/')
+        ;;
+    esac
     # shellcheck disable=SC2086
-    "$CC" $mode $CFLAGS $LDFLAGS -I"$here/rt" -T "$here/rt/link.ld" -o "$out" \
+    "$CC" $mode $flags $LDFLAGS -I"$here/rt" -T "$here/rt/link.ld" -o "$out" \
         "$here/rt/startup.S" "$here/rt/rt.c" "$here/$guest.c" $extra -lgcc
 }
 
