@@ -8,11 +8,10 @@
  *   CPU gets the same.
  */
 #include "rt.h"
-#include "vfp.h"
 
 RT_GUEST("fpmix");
 
-#define GOLDEN 0x0u
+#define GOLDEN 0x803863feu
 
 #define BODIES 5
 #define STEPS  200
@@ -197,7 +196,6 @@ static uint32_t rounds;
 static void copy(unsigned cpu, void *arg)
 {
     (void)arg;
-    rt_vfp_on();
     for (uint32_t i = 0; i < rounds; i++)
         if ((states[cpu].sum = round_of(&states[cpu])) != GOLDEN)
             break;
@@ -206,7 +204,6 @@ static void copy(unsigned cpu, void *arg)
 void guest_main(void)
 {
     rounds = rt_param("rounds", 20);
-    rt_vfp_on();
     uint32_t got = round_of(&states[0]);
     if (got != GOLDEN)
         rt_fail("the results of one round have sum %08x, not %08x", got, GOLDEN);

@@ -9,7 +9,6 @@
 #include <arm_neon.h>
 
 #include "rt.h"
-#include "vfp.h"
 
 RT_GUEST("neonmix");
 
@@ -217,7 +216,6 @@ static uint32_t rounds, expected;
 static void copy(unsigned cpu, void *arg)
 {
     (void)arg;
-    rt_vfp_on();
     begin(&states[cpu]);
     for (uint32_t i = 0; i < rounds; i++)
         if ((states[cpu].sum = round_of(&states[cpu], false)) != expected)
@@ -230,7 +228,6 @@ void guest_main(void)
                                     0x50, 0x0f, 0xdd, 0x1f, 0xa3, 0x20, 0x71, 0xc4};
     static struct state plain;
     rounds = rt_param("rounds", 50);
-    rt_vfp_on();
     chacha(chacha_start, states[0].stream);
     if (memcmp(states[0].stream, rfc, sizeof rfc))
         rt_fail("the key stream begins with %02x %02x", states[0].stream[0], states[0].stream[1]);

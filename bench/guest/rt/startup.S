@@ -57,6 +57,17 @@ _start:
     orr     r0, r0, #0x40
     mcr     p15, 0, r0, c1, c0, 1
     isb
+#ifdef __ARM_FP
+    /* VFP and Advanced SIMD on, for guests that are compiled for them. Exceptions do not save their registers. */
+    mrc     p15, 0, r0, c1, c0, 2
+    orr     r0, r0, #(0xf << 20)
+    mcr     p15, 0, r0, c1, c0, 2
+    isb
+    mov     r0, #(1 << 30)
+    vmsr    fpexc, r0
+    mov     r0, #0
+    vmsr    fpscr, r0
+#endif
 
     /* Stacks of the exception modes: one row of 8 CPUs for each mode. */
     add     r5, r4, #1
