@@ -28,7 +28,7 @@ enum {
     FPSCR_FZ = BIT(24),
     FPSCR_DN = BIT(25),
     FPSCR_AHP = BIT(26),
-    FPSCR_QC = BIT(27),
+    FPSCR_QC = VCPU_FPSCR_QC, /* bit 27 */
 };
 #define FPSCR_NZCV 0xf0000000u
 /* What VMSR can write: the trap enables do not exist on the A15. */

@@ -6,7 +6,7 @@
  */
 #include "engine/arm/fp.h"
 #include "engine/arm/helpers.h"
-#include "engine/arm/neon_ops.h"
+#include "engine/ir/vec_ops.h"
 
 typedef int8_t s8;
 typedef int16_t s16;
@@ -556,7 +556,7 @@ typedef void vec_fn(struct vec_ctx *c, union vec *d, const union vec *n, const u
 
 static vec_fn *const functions[VOP_COUNT] = {
 #define OP(name) v_##name,
-#include "engine/arm/neon_ops.def"
+#include "engine/ir/vec_ops.def"
 #undef OP
 };
 
@@ -599,6 +599,26 @@ void helper_vec(struct vcpu *v, u32 op, u32 regs, u32 imm)
     functions[op](&c, &d, &n, &m);
     put(v, &d, bits(regs, 4, 0), regs & VREG_DQ);
     v->fpscr |= c.fpscr & (FPSCR_CUMULATIVE | FPSCR_QC);
+}
+
+void helper_vec_imm(struct vcpu *v, u32 regs, u32 low, u32 high)
+{
+    union vec d = {.u32 = {low, high, low, high}};
+    put(v, &d, bits(regs, 4, 0), regs & VREG_DQ);
+}
+
+void helper_vec_dup_core(struct vcpu *v, u32 regs, u32 log2, u32 x)
+{
+    u64 all = log2 == 0 ? (x & 0xff) * UINT64_C(0x0101010101010101)
+            : log2 == 1 ? (x & 0xffff) * UINT64_C(0x0001000100010001)
+                        : x * UINT64_C(0x0000000100000001);
+    union vec d = {.u64 = {all, all}};
+    put(v, &d, bits(regs, 4, 0), regs & VREG_DQ);
+}
+
+void helper_vec_dup(struct vcpu *v, u32 regs, u32 log2, u32 lane)
+{
+    helper_vec_dup_core(v, regs, log2, (u32)(v->vfp[bits(regs, VREG_M + 4, VREG_M)] >> (8 * lane << log2)));
 }
 
 /* Lanes of T: VTRN, VUZP, VZIP of d and m with `lanes` each. */

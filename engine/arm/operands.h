@@ -4,7 +4,7 @@
 #ifndef ENGINE_ARM_OPERANDS_H
 #define ENGINE_ARM_OPERANDS_H
 
-#include "engine/arm/neon_ops.h"
+#include "engine/ir/vec_ops.h"
 #include "engine/ir/helpers.h"
 #include "engine/ir/ir.h"
 

@@ -1,8 +1,8 @@
 /*
  * sem_neon.c — Advanced SIMD instructions (ARM DDI 0406C A7.4, A7.7)
  *
- * Bitwise operations, additions of words and doublewords, moves, duplication, loads and stores are inline; the rest is
- * helper_vec() with the number of the operation (neon_ops.def). Loads of structures first load the registers as memory
+ * Loads and stores are inline; the rest is helper_vec() with the number of the operation (ir/vec_ops.def) and a few more
+ * helpers, many of which the backend knows and does itself. Loads of structures first load the registers as memory
  * has them, then a helper sorts the elements; stores go the other way through v->vtmp.
  */
 #include "engine/arm/vfp.h"
@@ -63,56 +63,6 @@ static void vec(struct xlate *x, int op, unsigned d, unsigned n, unsigned m, uin
 
 /* -- Three registers of a length -------------------------------------------------------------------------------------- */
 
-static ir_val word(struct xlate *x, unsigned reg, unsigned w)
-{
-    return ld_env(x, VFP_D(reg) + 4 * (size_t)w);
-}
-
-/* True if done inline. */
-static bool same_inline(struct xlate *x, int op, unsigned d, unsigned n, unsigned m)
-{
-    unsigned regs = F('q') ? 2 : 1;
-    if (op == VOP_orr && n == m) { /* VMOV */
-        for (unsigned i = 0; i < regs; i++)
-            vfp_st64(x, d + i, vfp_ld64(x, n + i));
-        return true;
-    }
-    if (op == VOP_eor && n == m) {
-        for (unsigned w = 0; w < 2 * regs; w++)
-            st_env(x, VFP_D(d) + 4 * w, imm32(x, 0));
-        return true;
-    }
-    if (op == VOP_add_64 || op == VOP_sub_64) {
-        for (unsigned i = 0; i < regs; i++)
-            vfp_st64(x, d + i,
-                     emit2(x, op == VOP_add_64 ? IR_ADD64 : IR_SUB64, vfp_ld64(x, n + i),
-                           vfp_ld64(x, m + i)));
-        return true;
-    }
-    enum ir_op how;
-    bool invert = false;
-    switch (op) {
-    case VOP_and: how = IR_AND; break;
-    case VOP_bic: how = IR_BIC; break;
-    case VOP_orr: how = IR_OR; break;
-    case VOP_orn:
-        how = IR_OR;
-        invert = true;
-        break;
-    case VOP_eor: how = IR_XOR; break;
-    case VOP_add_32: how = IR_ADD; break;
-    case VOP_sub_32: how = IR_SUB; break;
-    default: return false;
-    }
-    for (unsigned w = 0; w < 2 * regs; w++) {
-        ir_val b = word(x, m, w);
-        if (invert)
-            b = ir_un(x->b, IR_NOT, b);
-        st_env(x, VFP_D(d) + 4 * w, emit2(x, how, word(x, n, w), b));
-    }
-    return true;
-}
-
 void op_neon_same(struct xlate *x, uint32_t arg)
 {
     if (!neon_enabled(x))
@@ -123,8 +73,7 @@ void op_neon_same(struct xlate *x, uint32_t arg)
         undefined(x);
         return;
     }
-    if (!same_inline(x, op, d, n, m))
-        vec(x, op, d, n, m, F('q') ? VREG_Q : 0, 0);
+    vec(x, op, d, n, m, F('q') ? VREG_Q : 0, 0);
 }
 
 /* -- Different lengths, scalars ------------------------------------------------------------------------------------------ */
@@ -240,9 +189,16 @@ void op_neon_modified(struct xlate *x, uint32_t arg)
     bool combine = (cmode & 1) && cmode < 12; /* VORR, VBIC */
     if (op && !combine && cmode != 14)        /* VMVN; 1110 with op is VMOV.I64 */
         v = ~v;
-    for (unsigned w = 0; w < (F('q') ? 4u : 2u); w++) {
-        ir_val k = imm32(x, (uint32_t)(v >> 32 * (w & 1)));
-        st_env(x, VFP_D(d) + 4 * w, combine ? emit2(x, op ? IR_BIC : IR_OR, word(x, d, w), k) : k);
+    if (!combine) {
+        call(x, HELPER_VEC_IMM, imm32(x, d | (F('q') ? VREG_DQ : 0)), imm32(x, (uint32_t)v),
+             imm32(x, (uint32_t)(v >> 32)));
+        return;
+    }
+    for (unsigned i = 0; i < (F('q') ? 2u : 1u); i++) {
+        ir_val old = vfp_ld64(x, d + i), half[2] = {emit1(x, IR_LO32, old), emit1(x, IR_HI32, old)};
+        for (unsigned w = 0; w < 2; w++)
+            half[w] = emit2(x, op ? IR_BIC : IR_OR, half[w], imm32(x, (uint32_t)(v >> 32 * w)));
+        vfp_st64(x, d + i, emit2(x, IR_PACK64, half[0], half[1]));
     }
 }
 
@@ -260,15 +216,6 @@ void op_neon_misc(struct xlate *x, uint32_t arg)
     int op = vec_op(arg, size, F('u'));
     /* VSHLL by the size is the only one that has a count. */
     uint32_t imm = (arg & NS_OP) == VOP_shll_u8 ? 8u << size : 0;
-    if (op == VOP_mvn) {
-        if (F('q') && ((RD | RM) & 1)) {
-            undefined(x);
-            return;
-        }
-        for (unsigned w = 0; w < (F('q') ? 4u : 2u); w++)
-            st_env(x, VFP_D(RD) + 4 * w, ir_un(x->b, IR_NOT, word(x, RM, w)));
-        return;
-    }
     vec(x, op, RD, RM, 0, flags | VREG_NONE, imm);
 }
 
@@ -322,12 +269,8 @@ void op_neon_dup(struct xlate *x, uint32_t arg)
         undefined(x);
         return;
     }
-    ir_val v = ld_env(x, VFP_D(RM) + (lane << log2 & 4));
-    if (log2 < 2)
-        v = ir_field(x->b, IR_UBFX, v, (lane << log2 & 3) * 8, 8u << log2);
-    v = vfp_replicate(x, v, log2);
-    for (unsigned w = 0; w < (F('q') ? 4u : 2u); w++)
-        st_env(x, VFP_D(RD) + 4 * w, v);
+    call(x, HELPER_VEC_DUP, imm32(x, RD | RM << VREG_M | (F('q') ? VREG_DQ : 0)), imm32(x, log2),
+         imm32(x, lane));
 }
 
 /* -- Element and structure loads and stores ---------------------------------------------------------------------------------------- */

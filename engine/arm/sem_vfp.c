@@ -391,9 +391,11 @@ void op_vdup_core(struct xlate *x, uint32_t arg)
         return;
     }
     UNPRED15("t");
-    ir_val v = vfp_replicate(x, get_reg(x, F('t')), kind == 0 ? 2 : kind == 1 ? 1 : 0);
-    for (unsigned w = 0; w < (F('q') ? 4u : 2u); w++)
-        st_env(x, VFP_D(d) + 4 * w, v);
+    call(x, HELPER_VEC_DUP_CORE, imm32(x, d | (F('q') ? VREG_DQ : 0)),
+         imm32(x, kind == 0   ? 2
+                  : kind == 1 ? 1
+                              : 0),
+         get_reg(x, F('t')));
 }
 
 /* -- System registers ------------------------------------------------------------------------------------------------------- */

@@ -13,7 +13,7 @@
 #include "engine/arm/arm.h"
 #include "engine/arm/fp.h"
 #include "engine/arm/helpers.h"
-#include "engine/arm/neon_ops.h"
+#include "engine/ir/vec_ops.h"
 #include "engine/arm/state.h"
 #include "engine/arm/state_testlib.h"
 

@@ -99,7 +99,8 @@ struct vcpu {
     uint32_t mbuf[16];      /* ldm/stm slow path */
     uint64_t vfp[32] __attribute__((aligned(16))); /* d0..d31; q and s are parts of them */
     uint64_t vtmp[4];       /* stores of structures: memory's order */
-#define VCPU_FPSCR_IXC 0x10u /* cumulative Inexact, which translated code tests */
+#define VCPU_FPSCR_IXC 0x10u /* cumulative Inexact and Saturation, as translated code tests and sets them */
+#define VCPU_FPSCR_QC  0x08000000u
     uint32_t fpscr; /* but for N Z C V, 0 here: */
     /* FPSCR's flags as a host has them after a subtraction: V 0 or 1; bit 7 N, bit 6 Z, bit 0 not C, the others any.
      * Read and written by fp_nzcv() and fp_set_nzcv() of arm/fp.h, and in translated code. */

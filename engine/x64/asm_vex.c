@@ -69,6 +69,18 @@ void asm_vex_rrmi(struct x64_asm *a, uint32_t op, int dst, int src1, struct x64_
     enc_append(a, &e);
 }
 
+void asm_vex_pool(struct x64_asm *a, uint32_t op, int dst, int src1, const uint8_t *at)
+{
+    struct enc e = {.n = 0};
+
+    put_vex(&e, op, dst, src1, 0, 0);
+    put(&e, ((unsigned)dst & 7) << 3 | 5); /* relative to the next instruction */
+    ptrdiff_t off = at - (a->rx + a->off + e.n + 4);
+    CHECK(off == (int32_t)off, "constants are out of reach of code memory");
+    put32(&e, (uint32_t)off);
+    enc_append(a, &e);
+}
+
 void asm_vex_shift(struct x64_asm *a, uint32_t op, int dst, int src, uint8_t imm)
 {
     struct enc e = {.n = 0};

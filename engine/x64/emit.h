@@ -164,6 +164,7 @@ struct slow_call {
 #define KEPT_XMM 8
 struct vreg {
     uint8_t off, len; /* len 0: nothing */
+    bool plain;       /* no element is a denormal: lower_vec_fp.c */
     uint32_t used;
 };
 
@@ -352,7 +353,10 @@ void lower_excl(struct xlate *x);
 void lower_call(struct xlate *x);
 /* Instead of a call, if the host can: lower_fp.c, lower_vec.c. */
 bool lower_fp(struct xlate *x);
+bool lower_vec(struct xlate *x);
 void lower_fp_flags(struct xlate *x);
+/* All registers of the op must have been chosen: what is emitted between here and `back` is not run by the slow path. */
+struct slow_call *slow_new(struct xlate *x, unsigned nargs, const uint32_t arg[3]);
 void slow_emit_all(struct xlate *x);
 void lower_flow(struct xlate *x);
 

@@ -183,7 +183,7 @@ static void lower_op(struct xlate *x)
     case IR_SWP:
     case IR_BARRIER: lower_excl(x); break;
     case IR_CALL:
-        if (lower_fp(x))
+        if (lower_fp(x) || lower_vec(x))
             break;
         /* fall through */
     case IR_CALL64: lower_call(x); break;

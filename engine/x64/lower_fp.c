@@ -24,6 +24,8 @@
 #include "engine/vcpu/key.h"
 #include "engine/x64/asm_vex.h"
 
+_Static_assert(HELPER_COUNT <= 256, "slow_call.helper");
+
 enum zero_kind { ZERO_NEVER, ZERO_EXACT, ZERO_OF_N, ZERO_OF_EITHER, ZERO_OF_WIDE_N };
 
 /* xmm registers above those that vregs.c manages */
@@ -31,8 +33,7 @@ enum { TMP0 = KEPT_XMM, TMP1 };
 
 /* -- Slow calls ---------------------------------------------------------------------------------------------- */
 
-/* All registers of the op must have been chosen: what is emitted between here and `back` is not run by the slow path. */
-static struct slow_call *slow_new(struct xlate *x, unsigned nargs, const uint32_t arg[3])
+struct slow_call *slow_new(struct xlate *x, unsigned nargs, const uint32_t arg[3])
 {
     struct slow_call *s = &x->slow[x->nslow++];
 

@@ -297,6 +297,42 @@ static const void *build_return_miss(struct x64_asm *a, unsigned mode, const voi
     return at;
 }
 
+/* -- Constants ----------------------------------------------------------------------------------------------------------- */
+
+static void build_pool(struct x64_asm *a)
+{
+    static const uint64_t fixed[POOL_SHR_8][2] = {
+        [POOL_ABS32] = {0x7fffffff7fffffff, 0x7fffffff7fffffff},
+        [POOL_SIGN32] = {0x8000000080000000, 0x8000000080000000},
+        [POOL_FP_DENORMAL] = {0x00ffffff00ffffff, 0x00ffffff00ffffff},
+        [POOL_FP_LEAST] = {0x0100000201000002, 0x0100000201000002},
+        [POOL_FP_SPAN] = {0xfdfffffcfdfffffc, 0xfdfffffcfdfffffc},
+        [POOL_BYTES_70] = {0x7070707070707070, 0x7070707070707070},
+        [POOL_BYTES_78] = {0x7878787878787878, 0x7878787878787878},
+        [POOL_BYTES_F0] = {0xf0f0f0f0f0f0f0f0, 0xf0f0f0f0f0f0f0f0},
+        [POOL_REV32_8] = {0x0405060700010203, 0x0c0d0e0f08090a0b},
+        [POOL_REV64_8] = {0x0001020304050607, 0x08090a0b0c0d0e0f},
+        [POOL_REV64_16] = {0x0100030205040706, 0x09080b0a0d0c0f0e},
+        [POOL_EVEN_ODD_8] = {0x0e0c0a0806040200, 0x0f0d0b0907050301},
+        [POOL_QUARTERS_8] = {0x0d0905010c080400, 0x0f0b07030e0a0602},
+        [POOL_QUARTERS_16] = {0x0b0a030209080100, 0x0f0e07060d0c0504},
+        [POOL_EVEN_ODD_16] = {0x0d0c090805040100, 0x0f0e0b0a07060302},
+    };
+
+    asm_align(a, 16);
+    x64_stubs.pool = a->rx + a->off;
+    for (unsigned k = 0; k < POOL_SHR_8; k++) {
+        asm_u64(a, fixed[k][0]);
+        asm_u64(a, fixed[k][1]);
+    }
+    for (unsigned k = 0; k < 27; k++) {
+        uint64_t byte = (k < 9 ? 0xffu >> k : k < 18 ? 0xffu << (k - 9) : 0x80u >> (k - 18)) & 0xff;
+
+        asm_u64(a, byte * 0x0101010101010101);
+        asm_u64(a, byte * 0x0101010101010101);
+    }
+}
+
 /* -- All ------------------------------------------------------------------------------------------------------------------ */
 
 bool x64_stubs_build(struct code_span span, const struct x64_calls *calls, size_t *used)
@@ -308,6 +344,7 @@ bool x64_stubs_build(struct code_span span, const struct x64_calls *calls, size_
     x64_host.fma = __builtin_cpu_supports("fma") != 0;
     calls = guess_wrap(calls);
     asm_init(&a, span.rw, span.rx, span.bytes);
+    build_pool(&a);
     s->leave = begin(&a);
     emit_leave(&a);
     for (unsigned mode = 0; mode < MMU_MODES; mode++) {

@@ -23,7 +23,31 @@ struct x64_calls {
     const struct atomics_ops *atomics; /* whose watched stores and exclusives to build; NULL: none */
 };
 
+/* Constants of vector operations, 16 bytes each. */
+enum pool_entry {
+    POOL_ABS32,      /* 0x7fffffff */
+    POOL_SIGN32,     /* 0x80000000 */
+    POOL_FP_DENORMAL, /* 0x00ffffff: lower_vec_fp.c */
+    POOL_FP_LEAST,
+    POOL_FP_SPAN,
+    POOL_BYTES_70, /* bytes of 0x70, 0x78, 0xf0 */
+    POOL_BYTES_78,
+    POOL_BYTES_F0,
+    POOL_REV32_8, /* shuffles */
+    POOL_REV64_8,
+    POOL_REV64_16,
+    POOL_EVEN_ODD_8, /* even bytes, then odd */
+    POOL_EVEN_ODD_16,
+    POOL_QUARTERS_8, /* bytes 0 4 8 12, 1 5 .. */
+    POOL_QUARTERS_16, /* halfwords 0 4 1 5 2 6 3 7 */
+    POOL_SHR_8,                  /* bytes of 0xff >> k, k = 0..8 */
+    POOL_SHL_8 = POOL_SHR_8 + 9, /* ... 0xff << k */
+    POOL_SIGN_8 = POOL_SHL_8 + 9, /* ... 0x80 >> k */
+    POOL_COUNT = POOL_SIGN_8 + 9,
+};
+
 struct x64_stubs {
+    const uint8_t *pool;
     struct tb_exit *(*enter)(struct vcpu *v, const void *host);
     const void *leave;           /* jmp: rax = exit or NULL. r15 and flags are in v. */
     /* [1] keep xmm0..7 besides */

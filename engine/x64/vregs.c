@@ -90,6 +90,7 @@ static void bind(struct xlate *x, int reg, unsigned off, unsigned len)
 {
     x->vreg[reg].off = (uint8_t)off;
     x->vreg[reg].len = (uint8_t)len;
+    x->vreg[reg].plain = false;
     x->vreg[reg].used = x->i;
 }
 

@@ -1,8 +1,8 @@
 /*
- * neon_ops.h — numbers of the vector operations, and how their operands are told to the helper
+ * vec_ops.h — numbers of the vector operations, and how their operands are told to the helper
  */
-#ifndef ENGINE_ARM_NEON_OPS_H
-#define ENGINE_ARM_NEON_OPS_H
+#ifndef ENGINE_IR_VEC_OPS_H
+#define ENGINE_IR_VEC_OPS_H
 
 #include "engine/base/base.h"
 
@@ -16,7 +16,7 @@
 
 enum vec_op {
 #define OP(name) VOP_##name,
-#include "engine/arm/neon_ops.def"
+#include "engine/ir/vec_ops.def"
 #undef OP
     VOP_COUNT
 };
