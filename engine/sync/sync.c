@@ -81,7 +81,7 @@ static void kick_locked(struct vcpu *v, uint32_t poll_bits)
 {
     /* Relaxed: what the bit announces is read under q, or is itself atomic (lines). */
     atomic_fetch_or_explicit(&v->poll, poll_bits, memory_order_relaxed);
-    if (vcpu_thread(v)->state == VT_ASLEEP)
+    if (vcpu_thread(v)->state == VT_ASLEEP || vcpu_thread(v)->held)
         pthread_cond_signal(&vcpu_thread(v)->wake);
 }
 
@@ -275,12 +275,15 @@ void vcpu_send_event_all(void)
 }
 
 /* ARM DDI 0406C B1.8.13, B1.8.14: WFI ends on a pending interrupt even if masked in CPSR, WFE on the event register or an
- * interrupt that would be taken. q is held. */
+ * interrupt that would be taken, both on a debug event. q is held. */
 static bool awake(struct vcpu *v, int kind)
 {
     uint32_t lines = atomic_load_explicit(&v->lines, memory_order_acquire); /* pairs with vcpu_set_line() */
     if (kind == SLEEP_OFF)
         return false;
+    /* An asynchronous debug event: who steps past the instruction wants to see the next one. A call is not over by it. */
+    if (kind != SLEEP_CALL && (atomic_load_explicit(&v->poll, memory_order_relaxed) & POLL_STEP))
+        return true;
     if (kind == SLEEP_WFI)
         return lines;
     if (((lines & LINE_IRQ) && !(v->cpsr & CPSR_I)) || ((lines & LINE_FIQ) && !(v->cpsr & CPSR_F)) ||
@@ -301,12 +304,66 @@ static bool awake(struct vcpu *v, int kind)
 
 static void wait_asleep(struct vcpu_thread *t)
 {
-    if (t->until_ns == UINT64_MAX) {
+    if (t->until_ns == UINT64_MAX || t->held) {
         wait_on(&t->wake);
         return;
     }
     struct timespec until = {.tv_sec = (time_t)(t->until_ns / 1000000000u), .tv_nsec = (long)(t->until_ns % 1000000000u)};
     pthread_cond_timedwait(&t->wake, &q.m, &until);
+}
+
+/* -- Holding ------------------------------------------------------------------------------------------------------------- */
+
+void sync_hold(uint32_t mask)
+{
+    mutex_lock(&q);
+    for (unsigned i = 0; i < nvcpus; i++) {
+        if (!bit(mask, i))
+            continue;
+        vcpu_thread(vcpus[i])->held = true;
+        kick_locked(vcpus[i], POLL_WORK);
+    }
+    mutex_unlock(&q);
+}
+
+void sync_let_go(uint32_t mask)
+{
+    mutex_lock(&q);
+    for (unsigned i = 0; i < nvcpus; i++) {
+        if (!bit(mask, i))
+            continue;
+        struct vcpu_thread *t = vcpu_thread(vcpus[i]);
+        t->leaving = t->standing;
+        t->held = false;
+        pthread_cond_signal(&t->wake);
+    }
+    for (unsigned i = 0; i < nvcpus; i++)
+        while (bit(mask, i) && vcpu_thread(vcpus[i])->leaving && !stopping)
+            wait_on(&acked);
+    mutex_unlock(&q);
+}
+
+/* q held, own thread: see sync_let_go(). */
+static void has_left(struct vcpu_thread *t)
+{
+    if (UNLIKELY(t->leaving)) {
+        t->leaving = false;
+        pthread_cond_broadcast(&acked);
+    }
+}
+
+/* q held, own thread: stand still, offline as in sleep, until let go or until there is work. */
+static void stand_held(struct vcpu_thread *t)
+{
+    stop_running(t, VT_PARKED);
+    t->standing = true;
+    rcu_go_offline();
+    while (t->held && !t->head && !safe_head && !stopping)
+        wait_on(&t->wake);
+    rcu_go_online();
+    t->standing = false;
+    t->was_held = true;
+    start_running(t);
 }
 
 /* -- The loop's side ---------------------------------------------------------------------------------------------------------- */
@@ -369,6 +426,10 @@ bool sync_safepoint(struct vcpu *v)
             }
             t->ack_wait = false;
         }
+        if (t->held) {
+            stand_held(t);
+            continue;
+        }
         if (!t->sleep)
             break;
         if (awake(v, t->sleep)) {
@@ -376,17 +437,20 @@ bool sync_safepoint(struct vcpu *v)
             break;
         }
         count(v, WFI);
+        has_left(t);
         /* Nobody waits for a sleeper: neither for quiescence nor for a grace period. */
         stop_running(t, VT_ASLEEP);
         rcu_go_offline();
-        bool woke; /* awake() consumes the event: its answer must not be lost to work that came with it */
-        while (!(woke = awake(v, t->sleep)) && !t->head && !safe_head && !stopping)
+        bool woke = false; /* awake() consumes the event: its answer must not be lost to work that came with it */
+        /* Held it sleeps on, whatever comes: who looks at it finds what the stop found. */
+        while ((t->held || !(woke = awake(v, t->sleep))) && !t->head && !safe_head && !stopping)
             wait_asleep(t);
         rcu_go_online();
         start_running(t);
         if (woke)
             t->sleep = 0;
     }
+    has_left(t);
     bool go_on = !stopping;
     mutex_unlock(&q);
     return go_on;
@@ -487,7 +551,10 @@ void sync_stop_clear(void)
 {
     mutex_lock(&q);
     stopping = false;
-    for (unsigned i = 0; i < nvcpus; i++)
+    for (unsigned i = 0; i < nvcpus; i++) {
         atomic_fetch_and_explicit(&vcpus[i]->poll, ~(uint32_t)POLL_STOP, memory_order_relaxed);
+        if (vcpu_thread(vcpus[i])->held) /* over the end too */
+            kick_locked(vcpus[i], POLL_WORK);
+    }
     mutex_unlock(&q);
 }

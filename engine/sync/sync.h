@@ -72,6 +72,16 @@ void vcpu_call_ready(struct vcpu *v);
 void vcpu_send_event(struct vcpu *v);
 void vcpu_send_event_all(void);
 
+/* -- Holding: a debugger's stop --------------------------------------------------------------------------------------------- */
+
+/* FOREIGN, or a vCPU on itself. From its next safepoint on a vCPU of the mask (bit n: vCPU n) runs no guest code until it is let
+ * go. Held it is not RUNNING: nobody waits for it, and its work it runs all the same (S3). To know that all of the mask stand
+ * still, and to look at them, be quiescent. The end of the machine lets all go. */
+void sync_hold(uint32_t mask);
+/* One thread that is no vCPU's. Returns when each of the mask that stood held has left its safepoint, or sleeps: so it gets on by a
+ * block at least before it is held again, however soon another one stops them all. */
+void sync_let_go(uint32_t mask);
+
 /* -- The loop's side: own thread, SAFEPOINT ------------------------------------------------------------------------------ */
 
 /* The slow part of a safepoint, entered when the poll word or a sleep request is set: parks while others are exclusive,
@@ -93,6 +103,10 @@ struct vcpu_thread {
     int sleep;                                       /* SLEEP_*, own thread */
     uint64_t until_ns;                               /* of the sleep; UINT64_MAX: no limit; own thread */
     bool timed_out;                                  /* own thread */
+    bool held;                                       /* sync_hold(); guarded by quiesce lock */
+    bool standing;                                   /* waits because it is held; guarded by quiesce lock */
+    bool leaving;                                    /* let go, and still in its safepoint; guarded by quiesce lock */
+    bool was_held;                                   /* since the loop last looked: pointers to blocks are lost. Own thread */
     int pin;                                         /* logical CPU or -1; const after LAUNCH */
     int observed_cpu;                                /* where it last ran */
     uint64_t host_tid;
