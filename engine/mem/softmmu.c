@@ -14,6 +14,7 @@
 
 #include "engine/ir/ir.h"
 #include "engine/mem/tlb.h"
+#include "engine/mem/watch.h"
 #include "strategies/atomics/atomics.h"
 
 #define OFFSET(va) ((va) & (GUEST_PAGE_SIZE - 1))
@@ -133,6 +134,8 @@ static void load(struct vcpu *v, gva va, void *buf, unsigned bytes, unsigned mod
     if (LIKELY(!crosses(va, bytes))) {
         struct tlb_entry *e = tlb_translate(v, va, ACC_LOAD, mode);
         check_type(v, e, va, bytes, false);
+        if (UNLIKELY(e->watched))
+            watch_check(v, va, bytes, false);
         load_piece(v, e, va, buf, bytes);
         return;
     }
@@ -142,6 +145,8 @@ static void load(struct vcpu *v, gva va, void *buf, unsigned bytes, unsigned mod
     check_type(v, a, va, bytes, false);
     struct tlb_entry *b = tlb_translate(v, va + first, ACC_LOAD, mode);
     check_type(v, b, va, bytes, false);
+    if (UNLIKELY(a->watched || b->watched))
+        watch_check(v, va, bytes, false);
     load_piece(v, a, va, buf, first);
     load_piece(v, b, va + first, (char *)buf + first, bytes - first);
 }
@@ -165,6 +170,8 @@ static void store(struct vcpu *v, gva va, const void *val, unsigned bytes, unsig
     if (LIKELY(!crosses(va, bytes))) {
         struct tlb_entry *e = tlb_translate(v, va, ACC_STORE, mode);
         check_type(v, e, va, bytes, true);
+        if (UNLIKELY(e->watched))
+            watch_check(v, va, bytes, true);
         store_piece(v, e, va, val, bytes);
         return;
     }
@@ -174,6 +181,8 @@ static void store(struct vcpu *v, gva va, const void *val, unsigned bytes, unsig
     check_type(v, a, va, bytes, true);
     struct tlb_entry *b = tlb_translate(v, va + first, ACC_STORE, mode);
     check_type(v, b, va, bytes, true);
+    if (UNLIKELY(a->watched || b->watched))
+        watch_check(v, va, bytes, true);
     store_piece(v, a, va, val, first);
     store_piece(v, b, va + first, (const char *)val + first, bytes - first);
 }
@@ -219,9 +228,11 @@ static void probe_words(struct vcpu *v, gva va, uint32_t nwords, enum access acc
     if (va & 3)
         arm_alignment_fault(v, va, acc == ACC_STORE);
     tlb_reserve(v, 2);
-    tlb_translate(v, va, acc, vcpu_mmu_mode(v));
+    bool watched = tlb_translate(v, va, acc, vcpu_mmu_mode(v))->watched;
     if (nwords && crosses(va, 4 * nwords))
-        tlb_translate(v, (va & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, acc, vcpu_mmu_mode(v));
+        watched |= tlb_translate(v, (va & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, acc, vcpu_mmu_mode(v))->watched;
+    if (UNLIKELY(watched) && nwords)
+        watch_check(v, va, 4 * nwords, acc == ACC_STORE);
 }
 
 void slow_ldm(struct vcpu *v, gva va, uint32_t nwords)
@@ -249,6 +260,8 @@ uint8_t *softmmu_host(struct vcpu *v, gva va, unsigned bytes, bool write, uint32
     if (va & (bytes - 1))
         arm_alignment_fault(v, va, write);
     struct tlb_entry *e = tlb_translate(v, va, write ? ACC_STORE : ACC_LOAD, mode_of(v, mem));
+    if (UNLIKELY(e->watched))
+        watch_check(v, va, bytes, write);
     if (!e->host)
         return NULL;
     *canon = e->canon + OFFSET(va);

@@ -19,6 +19,8 @@
  */
 #include "engine/mem/tlb.h"
 
+#include "engine/mem/watch.h"
+
 #include <sys/mman.h>
 
 #define MAX_ENTRIES (1u << 17)
@@ -246,6 +248,7 @@ struct tlb_entry *tlb_try(struct vcpu *v, gva va, enum access acc, unsigned mode
                             .write = w.write,
                             .exec = w.exec,
                             .device = w.device,
+                            .watched = watch_page(page),
                             .pa = frame,
                             .canon = canon,
                             .host = host};
@@ -278,7 +281,7 @@ void tlb_reserve(struct vcpu *v, unsigned n)
 
 void tlb_fill(struct vcpu *v, struct tlb_entry *e, unsigned in)
 {
-    if (e->filled & in)
+    if ((e->filled & in) || (e->watched && in != IN_EXEC))
         return;
     struct softmmu *m = of(v);
     bool global = e >= m->pool[GLOBAL].e && e < m->pool[GLOBAL].e + MAX_ENTRIES;
