@@ -20,6 +20,8 @@ struct arm_translate_req {
     unsigned page_left;  /* bytes from pc to the end of its page */
     const uint8_t *next; /* first bytes of the next virtual page if a 4-byte T32 instruction crosses, else NULL */
     unsigned max_insns;  /* 1.. */
+    uint32_t stop_at;    /* end before the instruction at this address, which is above pc; 0: no such */
+    bool exact_flags;    /* flags that the next block does not read are right all the same */
 };
 struct arm_translated {
     uint32_t nbytes; /* guest bytes covered */

@@ -389,7 +389,7 @@ static void translate_range(struct xlate *x, struct arm_translated *out)
     while (!x->end) {
         bool first = out->ninsns == 0;
         enum fetched got = FETCH_PAGE_END;
-        bool room = out->ninsns < req->max_insns && !b->full &&
+        bool room = out->ninsns < req->max_insns && !b->full && (!req->stop_at || pc < req->stop_at) &&
                     b->labels < IR_MAX_LABELS - IR_RESERVE_LABELS &&
                     b->nexits < MAX_STATIC_EXITS - 1;
         if (room || first)
@@ -478,5 +478,5 @@ void arm_translate_block(struct ir_block *b, const struct arm_translate_req *req
     if (out->needs_next)
         return;
     struct peek_ctx ctx = {req, out};
-    ir_optimise(b, peek_flags, &ctx);
+    ir_optimise(b, req->exact_flags ? NULL : peek_flags, &ctx);
 }

@@ -5,16 +5,18 @@
 #define ENGINE_EXEC_EXEC_H
 
 #include "engine/arm/arm.h"
+#include "engine/exec/debug.h"
 #include "engine/tb/tb.h"
 #include "engine/vcpu/vcpu.h"
 
 enum exec_engine { ENGINE_JIT, ENGINE_INTERP };
 
-/* Const after LAUNCH. */
+/* Const after LAUNCH, but for what says otherwise. */
 struct exec_config {
     enum exec_engine engine;
     bool no_chain;
     bool count_insns;        /* translated code does too */
+    bool exact_flags;        /* rule D3 of debug.h; W: QUIESCED */
     unsigned max_insns;      /* a block */
     uint32_t dump;           /* DUMP_* */
     uint32_t dump_lo, dump_hi; /* pc range */
@@ -31,6 +33,8 @@ struct exec_state {
     uint64_t sections; /* read sections begun: changes when pointers to blocks were lost */
     uint32_t jc_flags[MMU_MODES]; /* key flags but T for which the jump cache is filled */
     struct tb *jc_tb[MMU_MODES][JC_ENTRIES]; /* valid while the jump cache entry has the same key */
+    struct tb *bounded; /* the throw-away block that runs */
+    struct debug_state debug;
     struct ir_block ir;
 };
 
@@ -56,6 +60,9 @@ struct tb_exit *exec_enter_interp(struct vcpu *v, struct tb *tb);
 
 /* Exactly n instructions by bounded blocks; used by schemes' cpu_exec_bounded. Own thread, SAFEPOINT. */
 uint64_t exec_bounded(struct vcpu *v, uint64_t n);
+/* Own thread, SAFEPOINT: one throw-away block of at most *left instructions. Its instructions are taken from *left before they
+ * run; it may leave by a guest exception and the like. */
+void exec_run_bounded(struct vcpu *v, uint64_t *left);
 
 /* Translate the code at key; page locks, code memory and publication included. bounded: a throw-away block of exactly
  * `insns` instructions, unpublished. SAFEPOINT, no block held but x->last. */

@@ -33,9 +33,9 @@ void exec_blocks_lost(struct vcpu *v)
     x->sections++;
 }
 
-bool exec_safepoint(struct vcpu *v)
+/* What others asked for by the poll word. */
+static bool heed(struct vcpu *v)
 {
-    struct exec_state *x = exec_state(v);
     uint32_t poll = atomic_load_explicit(&v->poll, memory_order_relaxed);
     if (poll & POLL_FLUSH) {
         exec_blocks_lost(v);
@@ -47,6 +47,23 @@ bool exec_safepoint(struct vcpu *v)
         chaos_safepoint(v); /* first: it may wait, and what others want of us meanwhile is done below (S3) */
         if (!sync_safepoint(v))
             return false;
+        if (UNLIKELY(vcpu_thread(v)->was_held)) { /* it was offline, and a debugger may have moved it */
+            vcpu_thread(v)->was_held = false;
+            exec_blocks_lost(v);
+        }
+    }
+    return true;
+}
+
+bool exec_safepoint(struct vcpu *v)
+{
+    struct exec_state *x = exec_state(v);
+    for (;;) {
+        if (!heed(v))
+            return false;
+        if (LIKELY(!(atomic_load_explicit(&v->poll, memory_order_relaxed) & POLL_STEP)))
+            break;
+        debug_do_step(v);
     }
     if (arm_take_interrupt(v)) {
         count(v, INTERRUPTS);
@@ -63,6 +80,11 @@ void exec_run(struct vcpu *v, bool (*loop)(struct vcpu *v))
         v->thumb = v->r[15] & 1;
         CHECK(!lock_ranks_held, "vCPU %u left an instruction holding lock \"%s\"", v->index,
               lock_rank_name((enum lock_rank)__builtin_ctz(lock_ranks_held)));
+        if (UNLIKELY(x->bounded)) {
+            exec_forget_bounded(x->bounded);
+            x->bounded = NULL;
+        }
+        debug_left(v);
         if (v->leave_reason == LEAVE_EXCEPTION)
             fatal_watch(v);
         if ((v->leave_reason == LEAVE_RESTART || v->leave_reason == LEAVE_SAFEWORK) &&
@@ -111,6 +133,27 @@ struct tb_exit *exec_enter_interp(struct vcpu *v, struct tb *tb)
 
 /* -- Bounded runs --------------------------------------------------------------------------------------------------------------- */
 
+void exec_run_bounded(struct vcpu *v, uint64_t *left)
+{
+    struct exec_state *x = exec_state(v);
+    uint32_t pc = v->r[15] & ~1u;
+    gpa canon;
+    const uint8_t *host;
+    exec_blocks_lost(v);
+    softmmu_fetch(v, pc, true, &canon, &host);
+    struct tb_key key = {pc, arm_tb_flags(v) | TBF_SINGLE, canon | (pc & 0xfff)};
+    /* The block belongs to this pass alone; no pointer to any other block is kept across its translation (what QEMU's
+     * cpu_exec_nocache got wrong more than once). */
+    unsigned n = *left < exec_config.max_insns ? (unsigned)*left : exec_config.max_insns;
+    struct tb *tb = exec_translate(v, key, host + (pc & 0xfff), n, true);
+    *left -= tb->ninsns;
+    x->bounded = tb;
+    exec_enter(v, tb);
+    x->bounded = NULL;
+    v->thumb = v->r[15] & 1;
+    exec_forget_bounded(tb);
+}
+
 static bool bounded_once(struct vcpu *v)
 {
     struct exec_state *x = exec_state(v);
@@ -118,21 +161,7 @@ static bool bounded_once(struct vcpu *v)
     if (sync_wanted(v) || atomic_load_explicit(&v->lines, memory_order_relaxed))
         if (!exec_safepoint(v))
             return false;
-    uint64_t want = x->token; /* instructions left */
-    uint32_t flags = arm_tb_flags(v) | TBF_SINGLE;
-    gpa canon;
-    const uint8_t *host;
-    softmmu_fetch(v, v->r[15] & ~1u, true, &canon, &host);
-    canon |= v->r[15] & 0xffe;
-    host += v->r[15] & 0xffe;
-    /* The block belongs to this pass alone; no pointer to any other block is kept across its translation (what QEMU's
-     * cpu_exec_nocache got wrong more than once). */
-    struct tb_key key = {v->r[15] & ~1u, flags, canon};
-    struct tb *tb = exec_translate(v, key, host, want < exec_config.max_insns ? (unsigned)want : exec_config.max_insns, true);
-    x->token = want - tb->ninsns;
-    exec_enter(v, tb);
-    v->thumb = v->r[15] & 1;
-    exec_forget_bounded(tb);
+    exec_run_bounded(v, &x->token); /* instructions left */
     return false; /* one block a call */
 }
 

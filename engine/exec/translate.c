@@ -118,6 +118,8 @@ static enum attempt generate(struct vcpu *v, struct job *j, struct code_pool *po
         .page_left = GUEST_PAGE_SIZE - (j->key.pc & 0xfff),
         .next = j->next_host,
         .max_insns = j->insns,
+        .stop_at = j->bounded ? 0 : debug_next_break(j->key.pc), /* D1 */
+        .exact_flags = exec_config.exact_flags,
     };
     struct arm_translated out = {0};
     arm_translate_block(ir, &req, &out);
@@ -224,6 +226,8 @@ static enum attempt attempt(struct vcpu *v, struct job *j, struct code_pool **po
 
 struct tb *exec_translate(struct vcpu *v, struct tb_key key, const uint8_t *host, unsigned insns, bool bounded)
 {
+    if (UNLIKELY(debug_break_at(key.pc)) && !bounded)
+        debug_stop_at_break(v); /* D1 */
     struct job j = {.key = key, .host = host, .next_canon = UINT64_MAX, .insns = insns, .bounded = bounded};
     for (;;) {
         struct code_pool *pool;

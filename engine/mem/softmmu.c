@@ -134,7 +134,7 @@ static void load(struct vcpu *v, gva va, void *buf, unsigned bytes, unsigned mod
     if (LIKELY(!crosses(va, bytes))) {
         struct tlb_entry *e = tlb_translate(v, va, ACC_LOAD, mode);
         check_type(v, e, va, bytes, false);
-        if (UNLIKELY(e->watched))
+        if (UNLIKELY(e->watchpoint))
             watch_check(v, va, bytes, false);
         load_piece(v, e, va, buf, bytes);
         return;
@@ -145,7 +145,7 @@ static void load(struct vcpu *v, gva va, void *buf, unsigned bytes, unsigned mod
     check_type(v, a, va, bytes, false);
     struct tlb_entry *b = tlb_translate(v, va + first, ACC_LOAD, mode);
     check_type(v, b, va, bytes, false);
-    if (UNLIKELY(a->watched || b->watched))
+    if (UNLIKELY(a->watchpoint || b->watchpoint))
         watch_check(v, va, bytes, false);
     load_piece(v, a, va, buf, first);
     load_piece(v, b, va + first, (char *)buf + first, bytes - first);
@@ -170,7 +170,7 @@ static void store(struct vcpu *v, gva va, const void *val, unsigned bytes, unsig
     if (LIKELY(!crosses(va, bytes))) {
         struct tlb_entry *e = tlb_translate(v, va, ACC_STORE, mode);
         check_type(v, e, va, bytes, true);
-        if (UNLIKELY(e->watched))
+        if (UNLIKELY(e->watchpoint))
             watch_check(v, va, bytes, true);
         store_piece(v, e, va, val, bytes);
         return;
@@ -181,7 +181,7 @@ static void store(struct vcpu *v, gva va, const void *val, unsigned bytes, unsig
     check_type(v, a, va, bytes, true);
     struct tlb_entry *b = tlb_translate(v, va + first, ACC_STORE, mode);
     check_type(v, b, va, bytes, true);
-    if (UNLIKELY(a->watched || b->watched))
+    if (UNLIKELY(a->watchpoint || b->watchpoint))
         watch_check(v, va, bytes, true);
     store_piece(v, a, va, val, first);
     store_piece(v, b, va + first, (const char *)val + first, bytes - first);
@@ -228,9 +228,9 @@ static void probe_words(struct vcpu *v, gva va, uint32_t nwords, enum access acc
     if (va & 3)
         arm_alignment_fault(v, va, acc == ACC_STORE);
     tlb_reserve(v, 2);
-    bool watched = tlb_translate(v, va, acc, vcpu_mmu_mode(v))->watched;
+    bool watched = tlb_translate(v, va, acc, vcpu_mmu_mode(v))->watchpoint;
     if (nwords && crosses(va, 4 * nwords))
-        watched |= tlb_translate(v, (va & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, acc, vcpu_mmu_mode(v))->watched;
+        watched |= tlb_translate(v, (va & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE, acc, vcpu_mmu_mode(v))->watchpoint;
     if (UNLIKELY(watched) && nwords)
         watch_check(v, va, 4 * nwords, acc == ACC_STORE);
 }
@@ -260,7 +260,7 @@ uint8_t *softmmu_host(struct vcpu *v, gva va, unsigned bytes, bool write, uint32
     if (va & (bytes - 1))
         arm_alignment_fault(v, va, write);
     struct tlb_entry *e = tlb_translate(v, va, write ? ACC_STORE : ACC_LOAD, mode_of(v, mem));
-    if (UNLIKELY(e->watched))
+    if (UNLIKELY(e->watchpoint))
         watch_check(v, va, bytes, write);
     if (!e->host)
         return NULL;

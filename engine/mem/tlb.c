@@ -248,7 +248,7 @@ struct tlb_entry *tlb_try(struct vcpu *v, gva va, enum access acc, unsigned mode
                             .write = w.write,
                             .exec = w.exec,
                             .device = w.device,
-                            .watched = watch_page(page),
+                            .watchpoint = watch_page(page),
                             .pa = frame,
                             .canon = canon,
                             .host = host};
@@ -281,7 +281,7 @@ void tlb_reserve(struct vcpu *v, unsigned n)
 
 void tlb_fill(struct vcpu *v, struct tlb_entry *e, unsigned in)
 {
-    if ((e->filled & in) || (e->watched && in != IN_EXEC))
+    if ((e->filled & in) || (e->watchpoint && in != IN_EXEC))
         return;
     struct softmmu *m = of(v);
     bool global = e >= m->pool[GLOBAL].e && e < m->pool[GLOBAL].e + MAX_ENTRIES;

@@ -25,7 +25,7 @@ struct tlb_entry {
     bool live;
     bool read, write, exec;
     bool device;    /* memory type; a RAM frame may be mapped as device memory */
-    bool watched;   /* see watch.h: never IN_LOAD, IN_STORE */
+    bool watchpoint; /* see watch.h: never but in IN_EXEC */
     uint32_t next;  /* same bucket of page, or free list; index + 1, 0 ends */
     uint32_t fnext; /* same bucket of frame, if IN_STORE or IN_WATCHED */
     uint32_t dnext, dprev; /* same mode and domain, if filled */
