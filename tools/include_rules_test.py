@@ -22,6 +22,7 @@ LAYERS = [
     ["machines", "engine/exec"],
     ["machines/virtio"],
     ["machines/vexpress", "machines/linux-user"],
+    ["engine/gdb"],
     ["engine/main"],
 ]
 

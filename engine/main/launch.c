@@ -24,6 +24,7 @@
 #include "engine/exec/chaos.h"
 #include "engine/exec/exec.h"
 #include "engine/exec/fatal.h"
+#include "engine/gdb/server.h"
 #include "engine/main/crash.h"
 #include "engine/main/monitor.h"
 #include "engine/main/pin.h"
@@ -289,6 +290,7 @@ static int run(struct error *e)
             console_restore();
             _exit(e->exit_code);
         }
+        gdb_machine_reset(); /* if that is why we are here again */
         bool timely = wait_for(false, deadline);
         if (!stop_and_join()) {
             dump_all("a vCPU did not come back to its loop; the registers are those of its last safepoint");
@@ -342,14 +344,21 @@ int launch(const struct run_options *o, const struct resolved *r, struct error *
         take_down();
         return e->exit_code;
     }
+    monitor_setup(r);
     if (o->kernel)
-        monitor_setup(r);
+        monitor_on_console();
     rcu_engine_init();
     if (!console_start(e) || !timers_start(e))
         return e->exit_code;
+    if (o->gdb && !gdb_start(o->gdb, !o->gdb_nowait, monitor_ask, e)) {
+        console_stop();
+        timers_stop();
+        return e->exit_code;
+    }
     chaos_start();
     uint64_t begin = now_ns();
     int exit_code = run(e);
+    gdb_stop(exit_code);
     uint64_t wall_ns = now_ns() - begin;
     chaos_stop();
     timers_stop();

@@ -1,7 +1,7 @@
 /*
- * monitor.c — what can be asked of a running guest: Ctrl-A c, then `help`
+ * monitor.c — what can be asked of a running guest: Ctrl-A c or a debugger's `monitor`, then `help`
  *
- * Context: the console's thread. Counters are read while their owners count: they may lag. Registers are read with all
+ * Context: the console's thread, or the debugger's. Counters are read while their owners count: they may lag. Registers are read with all
  * vCPUs standing still.
  */
 #include "engine/main/monitor.h"
@@ -9,12 +9,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "engine/gdb/server.h"
 #include "engine/sync/sync.h"
 #include "engine/tb/tb.h"
 #include "engine/mem/mem.h"
 #include "machines/console.h"
 
 static const struct resolved *resolved; /* const after LAUNCH */
+
+static _Thread_local void (*out)(const char *text); /* who asked, in this thread */
 
 PRINTF_LIKE(1, 2) static void say(const char *fmt, ...)
 {
@@ -23,7 +26,7 @@ PRINTF_LIKE(1, 2) static void say(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    console_monitor_print(text);
+    out(text);
 }
 
 static void info_strategies(void)
@@ -71,10 +74,14 @@ static void leave(void)
     machine_request_end(END_EXIT, 0);
 }
 
-static bool command(const char *line)
+static void reset(void)
 {
-    if (!*line || !strcmp(line, "continue") || !strcmp(line, "c"))
-        return *line == 0;
+    machine_request_end(END_RESET, 0);
+}
+
+void monitor_ask(const char *line, void (*print)(const char *text))
+{
+    out = print;
     if (!strcmp(line, "info strategies"))
         info_strategies();
     else if (!strcmp(line, "info tb"))
@@ -83,15 +90,30 @@ static bool command(const char *line)
         sync_safe_work(NULL, print_vcpus, 0);
     else if (!strcmp(line, "info mtree"))
         mem_print_map(print_line);
+    else if (!strcmp(line, "reset"))
+        gdb_wait_for_reset(reset);
     else if (!strcmp(line, "quit") || !strcmp(line, "q"))
         leave();
     else
-        say("info strategies|tb|vcpus|mtree   quit   continue; Ctrl-A c turns back to the guest, Ctrl-A x leaves\n");
+        say("info strategies|tb|vcpus|mtree   reset   quit\n");
+}
+
+static bool command(const char *line)
+{
+    if (!*line || !strcmp(line, "continue") || !strcmp(line, "c"))
+        return *line == 0;
+    monitor_ask(line, console_monitor_print);
+    if (!strcmp(line, "help"))
+        say("continue; Ctrl-A c turns back to the guest, Ctrl-A x leaves\n");
     return true;
 }
 
 void monitor_setup(const struct resolved *r)
 {
     resolved = r;
+}
+
+void monitor_on_console(void)
+{
     console_raw(leave, command);
 }

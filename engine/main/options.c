@@ -10,6 +10,7 @@
 #include "engine/base/log.h"
 #include "engine/exec/chaos.h"
 #include "engine/exec/exec.h"
+#include "engine/gdb/server.h"
 #include "engine/main/json.h"
 #include "engine/main/pin.h"
 
@@ -322,6 +323,14 @@ static bool check_combination(const struct run_options *o, const struct resolved
         error_set(e, 2, "--insns=%" PRIu64 " counts on one vCPU: use it with --smp=1", o->insns);
         return false;
     }
+    if (o->gdb && (o->insns || o->step)) {
+        error_set(e, 2, "--gdb steps by itself: leave out --%s", o->insns ? "insns" : "step");
+        return false;
+    }
+    if (o->gdb_nowait && !o->gdb) {
+        error_set(e, 2, "--gdb-nowait says how --gdb begins; give --gdb=PORT or --gdb=unix:PATH too");
+        return false;
+    }
     if (o->stats && *o->stats && (strncmp(o->stats, "json:", 5) || !o->stats[5])) {
         error_set(e, 2, "--stats=%s: write --stats for a table or --stats=json:FILE for a file", o->stats);
         return false;
@@ -345,7 +354,7 @@ bool options_resolve(struct resolved *r, const struct run_options *o, struct err
             return false;
     }
     return parse_dump(r, o, e) && (!o->log || log_parse(o->log, e)) && (!o->chaos || chaos_parse(o->chaos, e)) &&
-           pin_check(o->pin, e) && check_combination(o, r, e);
+           (!o->gdb || gdb_address_check(o->gdb, e)) && pin_check(o->pin, e) && check_combination(o, r, e);
 }
 
 /* -- Printing -------------------------------------------------------------------------------------------------------------------- */
