@@ -62,16 +62,13 @@ void machine_up(void)
         const uint32_t regs[16] = {[15] = TEST_RAM};
         arm_reset(vcpus[i], regs, MODE_SYS);
     }
-    rcu_thread_enter();
-    rcu_go_offline();
+    rcu_engine_init();
     device_touched = 0;
 }
 
 void machine_down(void)
 {
-    rcu_go_online();
-    rcu_wait_deferred();
-    rcu_thread_exit();
+    rcu_engine_stop();
     tb_cache->shutdown();
     if (atomics->shutdown)
         atomics->shutdown();
