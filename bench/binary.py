@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import linux_guest
 from errors import BenchError, unknown
 
 QUERY_TIMEOUT_S = 20
@@ -35,6 +36,7 @@ class Guest:
     name: str
     images: dict[str, Path]  # by instruction set, "a32" or "t32"
     cpus: tuple[int, int] = (1, 8)  # fewest and most
+    linux: bool = False  # a program of linux/bench.sh; the image is the RAM disk
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,13 @@ def load_binary() -> Binary:
     return Binary(path, _ask(path, "--version").strip(), axes, raw)
 
 
-def resolved_config(binary: Binary, args: list[str], image: Path) -> dict[str, Any]:
-    """What the program makes of these options; raises its own sentence if it refuses them."""
+def resolved_config(binary: Binary, args: list[str], image: list[str]) -> dict[str, Any]:
+    """What the program makes of these options; raises its own sentence if it refuses them.
+
+    image: the words that name what is run, which come last.
+    """
     done = subprocess.run(
-        [binary.path, *args, "--print-config=json", image],
+        [binary.path, *args, "--print-config=json", *image],
         capture_output=True,
         text=True,
         timeout=QUERY_TIMEOUT_S,
@@ -123,4 +128,11 @@ def load_guests() -> dict[str, Guest]:
         images = {isa: folder / f"{row['name']}.{isa}.elf" for isa in row["isa"]}
         cpus = row.get("cpus", [1, 8])
         guests[row["name"]] = Guest(row["name"], images, (cpus[0], cpus[1]))
-    return guests
+    return guests | linux_guests(folder)
+
+
+def linux_guests(folder: Path) -> dict[str, Guest]:
+    """The programs under Linux; their images are made when a suite has them (linux_guest.prepare)."""
+    image = {linux_guest.ISA: linux_guest.images(folder).initrd}
+    names = [linux_guest.PREFIX + name for name in linux_guest.PROGRAMS]
+    return {name: Guest(name, image, (1, 8), linux=True) for name in names}

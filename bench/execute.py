@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import environment
+import linux_guest
 from binary import Binary, Guest
 from errors import BenchError
 from plan import COUNTING, ENGINE_AXIS, PROGRAM, Cell, Run
 
 MACHINE = "vexpress-a15"
+MARK_LINE = re.compile(rb"^#! mark (\w+)\s*$")
 METRIC_LINE = re.compile(r"^#! metric (\w+)=(-?[\d.]+(?:[eE][-+]?\d+)?)(?: unit=(\S+))?\s*$")
 OUTPUT_KEPT = 2_000  # characters of output kept of a run that failed
 COUNT_OPTION = "--count-insns"
@@ -66,19 +68,44 @@ def image_of(setup: Setup, cell: Cell) -> Path:
     return setup.guests[cell.guest].images[cell.isa]
 
 
+def image_files(setup: Setup, cell: Cell) -> dict[str, Path]:
+    """Everything that is loaded, by name."""
+    image = image_of(setup, cell)
+    if not setup.guests[cell.guest].linux:
+        return {f"{cell.guest}.{cell.isa}": image}
+    files = linux_guest.images(linux_guest.folder_of(image))
+    return {"linux.kernel": files.kernel, "linux.dtb": files.dtb, "linux.initrd": files.initrd}
+
+
+def image_words(setup: Setup, cell: Cell) -> list[str]:
+    """The words by which `run` is told what to load, without its parameters."""
+    image = image_of(setup, cell)
+    if setup.guests[cell.guest].linux:
+        return linux_guest.load_options(linux_guest.images(linux_guest.folder_of(image)))
+    return [str(image)]
+
+
 def command(setup: Setup, run: Run, stats_file: Path) -> list[str]:
-    cell, image = run.cell, str(image_of(setup, run.cell))
+    cell, image = run.cell, image_of(setup, run.cell)
+    linux = setup.guests[cell.guest].linux
+    line = linux_guest.append(cell.guest, cell.params) if linux else ""
     if run.axis != ENGINE_AXIS or run.variant == PROGRAM:
         options = program_options(setup, cell, run.axis, run.variant)
         options += [COUNT_OPTION] if run.copy == COUNTING else []
         program = [str(setup.binary.path), "run", *options, f"--stats=json:{stats_file}"]
-        return [*program, image, *cell.params]
-    words = ",".join(f"arg={word}" for word in [cell.guest, *cell.params])
-    return [
+        params = [f"--append={line}"] if linux else list(cell.params)
+        return [*program, *image_words(setup, cell), *params]
+    peer = [
         *("qemu-system-arm", "-M", MACHINE, "-smp", str(cell.vcpus), "-m", setup.memory),
         *("-accel", f"tcg,thread={run.variant.removeprefix('qemu-')}"),
+    ]
+    if linux:
+        return peer + linux_guest.qemu_options(linux_guest.images(linux_guest.folder_of(image)), line)
+    words = ",".join(f"arg={word}" for word in [cell.guest, *cell.params])
+    return [
+        *peer,
         *("-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot"),
-        *("-semihosting-config", f"enable=on,target=native,{words}", "-kernel", image),
+        *("-semihosting-config", f"enable=on,target=native,{words}", "-kernel", str(image)),
     ]
 
 
@@ -121,11 +148,19 @@ def flatten_stats(stats: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+def config_key(setup: Setup, cell: Cell, options: list[str]) -> str:
+    """Under which the manifest keeps a configuration: the options, and whether a kernel is loaded."""
+    return " ".join([*options, *(["linux"] if setup.guests[cell.guest].linux else [])])
+
+
+WHAT_RUNS = ("image", "guest_args", "append")
+
+
 def comparable_config(config: Any) -> Any:
     """A configuration without the guest and its arguments, which every run tells anyway."""
     if not isinstance(config, dict):
         return config
-    return portable({k: v for k, v in config.items() if k not in ("image", "guest_args")})
+    return portable({k: v for k, v in config.items() if k not in WHAT_RUNS})
 
 
 def portable(value: Any) -> Any:
@@ -172,12 +207,32 @@ class Finished:
     wall_ns: int
     usage: Any
     threads: list[dict[str, Any]]
+    marks: dict[str, int]  # "#! mark NAME" on standard output: ns from the start of the process
 
 
 def _drain(stream: Any, into: list[bytes]) -> threading.Thread:
     def read() -> None:
         with stream:
             into.append(stream.read())
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    return thread
+
+
+def _drain_marked(stream: Any, into: list[bytes], marks: dict[str, int], begin: int) -> threading.Thread:
+    """The same, noting when each line that is a mark came in; of several with one name the first counts."""
+
+    def read() -> None:
+        rest = b""
+        with stream:
+            while chunk := os.read(stream.fileno(), 65536):
+                now = time.monotonic_ns() - begin
+                into.append(chunk)
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if found := MARK_LINE.match(line):
+                        marks.setdefault(found[1].decode(), now)
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
@@ -207,7 +262,8 @@ def start_and_wait(args: list[str], timeout_s: float) -> Finished:
         raise BenchError(f"cannot start {args[0]}: {error.strerror}") from error
     out: list[bytes] = []
     err: list[bytes] = []
-    readers = [_drain(process.stdout, out), _drain(process.stderr, err)]
+    marks: dict[str, int] = {}
+    readers = [_drain_marked(process.stdout, out, marks, begin), _drain(process.stderr, err)]
     fired = threading.Event()
     threads: list[dict[str, Any]] = []
 
@@ -244,7 +300,18 @@ def start_and_wait(args: list[str], timeout_s: float) -> Finished:
         wall_ns=wall_ns,
         usage=usage,
         threads=threads,
+        marks=marks,
     )
+
+
+def mark_values(marks: dict[str, int]) -> dict[str, float]:
+    """Times by the host's clock: until the guest was up, and of its region of interest."""
+    out: dict[str, float] = {}
+    if "up" in marks:
+        out["boot_ns"] = marks["up"]
+    if "begin" in marks and "end" in marks:
+        out["roi_ns"] = marks["end"] - marks["begin"]
+    return out
 
 
 def _verdict(done: Finished, printed: str, timeout_s: float) -> str:
@@ -281,6 +348,7 @@ def measure(setup: Setup, run: Run) -> tuple[dict[str, Any], dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
     stolen = environment.steal_ticks()
     values, printed = parse_output(done.output)
+    values |= mark_values(done.marks)
     verdict = _verdict(done, printed, timeout_s)
     cell = run.cell
     record: dict[str, Any] = {

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 import claims
+import linux_guest
 import papers
 import record
 import report
@@ -47,6 +48,10 @@ def suite(
         path, binary, guests, axis=args.axis, vcpus=args.vcpus, repeat=args.repeat, name=name
     )
     setup = session.setup_of(loaded, binary, guests)
+    linux = [guests[c.guest] for e in loaded.experiments for c in e.cells if guests[c.guest].linux]
+    if linux:
+        print("dbtlab: preparing Linux and its programs", file=sys.stderr)
+        packages = linux_guest.prepare(linux_guest.folder_of(linux[0].images[linux_guest.ISA]))
     plan = session.resolve(loaded, setup)
     with session.alone():
         if args.resume:
@@ -55,7 +60,8 @@ def suite(
             folder = folder or session.new_folder(name)
             options = {"axis": args.axis, "vcpus": args.vcpus, "repeat": args.repeat}
             seed = DEFAULT_SEED if args.seed is None else args.seed
-            manifest = session.begin(plan, setup, seed, folder, options)
+            more = {"linux": packages} if linux else {}
+            manifest = session.begin(plan, setup, seed, folder, options, more)
         for sentence in plan.left_out:
             print(f"dbtlab: {sentence}", file=sys.stderr)
         outcome = _run(plan, setup, folder, manifest)

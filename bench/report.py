@@ -6,6 +6,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ def peers_tables(result: Result, seed: int) -> list[str]:
             rows.append([isa.upper() if isa != "all" else isa, str(count), *shown])
     head = ["guests", "vCPUs", *(f"faster than {other} by" for other in others)]
     lines = ["", f"Geometric means of how many times faster {PROGRAM} is:", "", *table(head, rows)]
-    return lines + _scaling(result, seed)
+    return lines + _scaling(result, seed) + _copies(result, seed)
 
 
 def _scaling(result: Result, seed: int) -> list[str]:
@@ -214,6 +215,36 @@ def _scaling(result: Result, seed: int) -> list[str]:
 
 def _same_work(a: Any, b: Any) -> bool:
     return (a.guest, a.isa, a.params, a.fixed) == (b.guest, b.isa, b.params, b.fixed)
+
+
+def _copies(result: Result, seed: int) -> list[str]:
+    """Cells that differ in the parameter copies alone: processes side by side on one machine."""
+    experiment = result.experiment
+    rows = []
+    for cell in experiment.cells:
+        one = "copies=1"
+        twin = next((c for c in experiment.cells if one in cell.params and _two_of(cell) == c.id), None)
+        if twin is None:
+            continue
+        shown = []
+        for variant in experiment.variants:
+            alone, pair = result.of(cell, variant), result.of(twin, variant)
+            if alone and pair and alone.values and pair.values:
+                rng = stats.generator(seed, f"copies|{cell.id}|{variant}")
+                shown.append(with_interval(stats.ratio_interval(
+                    [2 * value for value in alone.values], pair.values, rng), ratio_text))  # fmt: skip
+            else:
+                shown.append("-")
+        rows.append([cell.label, str(cell.vcpus), *shown])
+    if not rows:
+        return []
+    title = "Throughput of two copies over that of one on the same machine (2 is perfect):"
+    return ["", title, "", *table(["workload", "vCPUs", *experiment.variants], rows)]
+
+
+def _two_of(cell: Any) -> str:
+    params = tuple("copies=2" if p == "copies=1" else p for p in cell.params)
+    return str(replace(cell, params=params).id)
 
 
 # -- the whole report -----------------------------------------------------------------------------

@@ -99,10 +99,10 @@ def resolve(suite: Suite, setup: execute.Setup) -> Plan:
             if experiment.axis == ENGINE_AXIS and variant != PROGRAM:
                 continue
             options = execute.program_options(setup, cell, experiment.axis, variant)
-            key = " ".join(options)
+            key = execute.config_key(setup, cell, options)
             if key not in configs and key not in refused:
                 try:
-                    image = execute.image_of(setup, cell)
+                    image = execute.image_words(setup, cell)
                     config = resolved_config(setup.binary, ["run", *options], image)
                     configs[key] = execute.comparable_config(config)
                 except BenchError as error:
@@ -151,7 +151,7 @@ def _qemu_version(plan: Plan) -> str | None:
 
 def manifest_of(plan: Plan, setup: execute.Setup, seed: int) -> dict[str, Any]:
     cells = [cell for e in plan.experiments for cell in e.cells]
-    images = sorted({(f"{c.guest}.{c.isa}", execute.image_of(setup, c)) for c in cells})
+    images = sorted({item for c in cells for item in execute.image_files(setup, c).items()})
     suite = plan.suite
     return {
         "schema": SCHEMA,
@@ -207,7 +207,7 @@ def _without_known_config(
     options = execute.program_options(setup, run.cell, run.axis, run.variant)
     if "config" in line:
         line["config"] = execute.comparable_config(line["config"])
-        if line["config"] == plan.configs.get(" ".join(options)):
+        if line["config"] == plan.configs.get(execute.config_key(setup, run.cell, options)):
             del line["config"]
     return line
 
@@ -269,10 +269,15 @@ def _remove_empty(folder: Path) -> None:
 
 
 def begin(
-    plan: Plan, setup: execute.Setup, seed: int, folder: Path, options: dict[str, Any]
+    plan: Plan,
+    setup: execute.Setup,
+    seed: int,
+    folder: Path,
+    options: dict[str, Any],
+    more: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Make the folder and its manifest; options are kept so that --resume needs none."""
-    manifest = {**manifest_of(plan, setup, seed), "options": options}
+    """Make the folder and its manifest; options are kept so that --resume needs none. more: further entries."""
+    manifest = {**manifest_of(plan, setup, seed), "options": options, **(more or {})}
     record.make_folder(folder)
     try:
         record.write_json(folder / record.MANIFEST, manifest)

@@ -288,15 +288,20 @@ def soft_depends(data):
 
 
 class Guest:
-    def __init__(self, lpae, packages):
+    def __init__(self, lpae, packages, left_out=None):
+        """left_out: pattern of further paths that packages bring and nobody needs."""
         self.flavour = "armmp-lpae" if lpae else "armmp"
         self.packages = sorted(set(packages))
-        what = json.dumps([FORMAT, self.flavour, self.packages, INIT, MODULES])
+        self.left_out = re.compile(left_out) if left_out else None
+        what = json.dumps([FORMAT, self.flavour, self.packages, INIT, MODULES] + [left_out] * bool(left_out))
         key = hashlib.sha256(what.encode()).hexdigest()[:16]
         self.folder = os.path.join(cache_folder(), "linux", f"{self.flavour}-{key}")
 
     def path(self, name):
         return os.path.join(self.folder, name)
+
+    def keeps(self, path):
+        return not LEFT_OUT.match(path) and not (self.left_out and self.left_out.match(path))
 
     def manifest(self):
         try:
@@ -333,7 +338,7 @@ class Guest:
                 archive.folder(f"usr/{name}")
             self._kernel(debs[0], archive, temp)
             for deb in debs[2:]:
-                add_package(archive, deb)
+                add_package(archive, deb, self.keeps)
             add_package(archive, debs[1])
             self._etc(archive)
             with open(os.path.join(temp, "initrd"), "wb") as f:

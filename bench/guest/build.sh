@@ -34,7 +34,7 @@ one()
     esac
     # shellcheck disable=SC2086
     "$CC" $mode $flags $LDFLAGS -I"$here/rt" -T "$here/rt/link.ld" -o "$out" \
-        "$here/rt/startup.S" "$here/rt/rt.c" "$here/$guest.c" $extra -lgcc
+        "$here/rt/startup.S" "$here/rt/rt.c" "$here/rt/text.c" "$here/$guest.c" $extra -lgcc
 }
 
 if [ "${1-}" = --one ]; then

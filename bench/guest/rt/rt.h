@@ -40,6 +40,9 @@ void guest_main(void);
 
 /* -- parameters and output --------------------------------------------------------------------- */
 
+/* All parameters with spaces between them; filled before guest_main(). */
+#define RT_CMDLINE 1024
+extern char rt_cmdline[RT_CMDLINE];
 uint32_t rt_param(const char *key, uint32_t def);
 /* The value of a parameter that is a word; valid until the guest ends. */
 const char *rt_param_str(const char *key, const char *def);
