@@ -1,10 +1,22 @@
 #!/usr/bin/python3
 """Debian's own Linux as a guest: fetches kernel and programs, builds an initial RAM disk, runs it.
 
-    guest_linux.py prepare [--lpae] [--add=PKG,...] [--refresh]
-    guest_linux.py run     [the same] [--smp=N] [--memory=SIZE] [--run=COMMAND] [--boot-log] [--qemu] [options of `run`]
+    ./dbtlab guest linux [--lpae] [--add=PKG,...] [--refresh]
+    ./dbtlab run linux   [the same] [--smp=N] [--memory=SIZE] [--run=COMMAND] [--file=PATH[:GUEST-PATH]] [--boot-log]
+                         [--append=WORDS] [--print] [--qemu] [options of `./dbtlab run`]
 
-`./dbtlab guest linux` and `./dbtlab run linux` call these. Everything is kept in a cache folder outside the
+    --lpae            the kernel with long descriptors (armmp-lpae)
+    --add=PKG,...     Debian packages to unpack into the RAM disk, with all that they depend on
+    --refresh         fetch the package lists and make everything anew
+    --smp, --memory   CPUs (1) and RAM (512M)
+    --run=COMMAND     a shell command instead of a shell; its exit code is passed on
+    --file=PATH[:GUEST-PATH]   a file for the guest, in /root if nothing else is said; may be given again
+    --boot-log        the kernel's messages too
+    --append=WORDS    further words for the kernel's command line
+    --print           only print the command that would be run
+    --qemu            run qemu-system-arm instead, for comparison
+
+`guest linux` fetches and tells, `run linux` runs. Everything is kept in a cache folder outside the
 repository ($XDG_CACHE_HOME/dbtlab, else ~/.cache/dbtlab). Packages come from the apt sources that this host has,
 through an apt state of our own: the host's package setup is neither changed nor asked what is installed.
 Packages are unpacked, not installed: their maintainer scripts do not run.
@@ -12,6 +24,8 @@ Packages are unpacked, not installed: their maintainer scripts do not run.
 A command that is run reports its exit code on the second serial port; this program passes it on.
 """
 import base64
+import contextlib
+import fcntl
 import hashlib
 import io
 import json
@@ -101,6 +115,19 @@ def say(text):
 def cache_folder():
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return os.path.join(base, "dbtlab")
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """One at a time changes the cache."""
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "lock"), "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            say("waiting for another one that prepares a guest")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 # -- cpio ("newc"): the form of an initial RAM disk --------------------------------------------------------------
@@ -237,9 +264,16 @@ class Apt:
         missing = [f"{n}={v}" for n, v in wanted if not glob_deb(into, n, v)]
         if missing:
             say(f"fetching {len(missing)} package{'s' if len(missing) > 1 else ''}")
-            done = self.call("apt-get", "-qq", "download", *missing, cwd=into)
-            if done.returncode:
-                raise Problem(f"apt could not fetch the packages: {last_line(done.stdout)}")
+            # In a folder of its own: what was cut short never lies where whole packages are looked for.
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=into) as temp:
+                done = self.call("apt-get", "-qq", "download", *missing, cwd=temp)
+                if done.returncode:
+                    raise Problem(f"apt could not fetch the packages: {last_line(done.stdout)}")
+                for name in os.listdir(temp):
+                    os.replace(os.path.join(temp, name), os.path.join(into, name))
+        for name, version in wanted:
+            if not glob_deb(into, name, version):
+                raise Problem(f"apt fetched no {name} {version}; --refresh fetches the package lists anew")
         return [glob_deb(into, n, v) for n, v in wanted]
 
 
@@ -313,6 +347,12 @@ class Guest:
     def prepare(self, refresh=False):
         """Make the files if they are not there; the manifest."""
         if not refresh and self.manifest():
+            return self.manifest()
+        with locked(cache_folder()):
+            return self._prepare(refresh)
+
+    def _prepare(self, refresh):
+        if not refresh and self.manifest():  # somebody else has made them meanwhile
             return self.manifest()
         for tool in ("apt-get", "dpkg-deb"):
             if not shutil.which(tool):
@@ -424,6 +464,21 @@ def reported_code(path):
     return int(found[-1]) & 0xff if found else None
 
 
+def own_files(words):
+    """An archive of the files named by --file, or None."""
+    archive = Archive()
+    for word in words:
+        path, _, inside = word.partition(":")
+        inside = inside or f"root/{os.path.basename(path)}"
+        try:
+            with open(path, "rb") as f:
+                data = f.read()
+        except OSError as e:
+            raise Problem(f"--file: cannot read {path}: {e.strerror}", 2) from e
+        archive.file(merged(os.path.normpath("/" + inside).strip("/")), data, 0o755 if os.access(path, os.X_OK) else 0o644)
+    return archive if words else None
+
+
 def run(guest, options, rest):
     manifest = guest.manifest() or guest.prepare()
     append = "console=ttyAMA0 panic=-1"
@@ -440,6 +495,13 @@ def run(guest, options, rest):
     kernel = [guest.path("zImage"), guest.path(DTB), guest.path("initrd")]
     with tempfile.TemporaryDirectory(prefix="dbtlab-") as temp:
         report = os.path.join(temp, "uart1")
+        own = own_files(options["file"])
+        if own:
+            # The kernel unpacks archives that follow each other.
+            with open(kernel[2], "rb") as packages, open(os.path.join(temp, "initrd"), "wb") as both:
+                shutil.copyfileobj(packages, both)
+                own.write(both)
+            kernel[2] = both.name
         if options["qemu"]:
             command = ["qemu-system-arm", "-M", "vexpress-a15", "-smp", smp, "-m", memory, "-kernel", kernel[0], "-dtb",
                        kernel[1], "-initrd", kernel[2], "-append", append, "-display", "none", "-no-reboot", "-serial",
@@ -454,7 +516,10 @@ def run(guest, options, rest):
             print(shlex.join(command))
             return 0
         del manifest
-        child = subprocess.Popen(command, env={**os.environ, "QEMU_AUDIO_DRV": "none"})
+        try:
+            child = subprocess.Popen(command, env={**os.environ, "QEMU_AUDIO_DRV": "none"})
+        except OSError as e:
+            raise Problem(f"cannot start {command[0]}: {e.strerror}") from e
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda n, _frame: child.send_signal(n))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child has it too, and ends
@@ -468,12 +533,12 @@ def run(guest, options, rest):
 
 
 FLAGS = {"lpae", "refresh", "boot-log", "qemu", "print"}
-VALUES = {"add", "smp", "memory", "run", "append"}
+VALUES = {"add", "smp", "memory", "run", "append", "file"}
 
 
 def parse(words, running):
     options = {k.replace("-", "_"): k not in VALUES and False or None for k in FLAGS | VALUES}
-    options["add"], rest = [], []
+    options["add"], options["file"], rest = [], [], []
     for word in words:
         name, equals, value = word[2:].partition("=")
         if word in ("-h", "--help"):
@@ -483,8 +548,12 @@ def parse(words, running):
             raise Problem(f"\"{word}\": a command for the guest is given by --run='COMMAND'", 2)
         if name == "add" and equals:
             options["add"] += [p for p in value.split(",") if p]
+        elif name == "file" and equals:
+            options["file"].append(value)
         elif name in VALUES and equals:
             options[name] = value
+        elif name in VALUES or (name in FLAGS and equals):
+            raise Problem(f"{word}: " + ("a value is missing: --NAME=VALUE" if not equals else "takes no value"), 2)
         elif name in FLAGS and not equals:
             options[name.replace("-", "_")] = True
         elif running:
@@ -513,7 +582,7 @@ def main(argv):
         say(f"{p.cmd[0]} ended with {p.returncode}")
         return 1
     except OSError as p:
-        say(str(p))
+        say(f"cannot use {p.filename}: {p.strerror}" if p.filename else f"the cache in {cache_folder()}: {p.strerror}")
         return 1
     except KeyboardInterrupt:
         return 130
