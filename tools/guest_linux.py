@@ -2,8 +2,8 @@
 """Debian's own Linux as a guest: fetches kernel and programs, builds an initial RAM disk, runs it.
 
     ./dbtlab guest linux [--lpae] [--add=PKG,...] [--refresh]
-    ./dbtlab run linux   [the same] [--smp=N] [--memory=SIZE] [--run=COMMAND] [--file=PATH[:GUEST-PATH]] [--boot-log]
-                         [--append=WORDS] [--print] [--qemu] [options of `./dbtlab run`]
+    ./dbtlab run linux   [the same] [--smp=N] [--memory=SIZE] [--run=COMMAND] [--file=PATH[:GUEST-PATH]] [--reboot]
+                         [--boot-log] [--append=WORDS] [--print] [--qemu] [options of `./dbtlab run`]
 
     --lpae            the kernel with long descriptors (armmp-lpae)
     --add=PKG,...     Debian packages to unpack into the RAM disk, with all that they depend on
@@ -11,6 +11,7 @@
     --smp, --memory   CPUs (1) and RAM (512M)
     --run=COMMAND     a shell command instead of a shell; its exit code is passed on
     --file=PATH[:GUEST-PATH]   a file for the guest, in /root if nothing else is said; may be given again
+    --reboot          a command may restart the guest; otherwise that ends the run, with exit code 1
     --boot-log        the kernel's messages too
     --append=WORDS    further words for the kernel's command line
     --print           only print the command that would be run
@@ -491,6 +492,7 @@ def run(guest, options, rest):
         append += f" dbtlab.run={coded}"
     if options["append"]:
         append += " " + options["append"]
+    stays_down = options["run"] is not None and not options["reboot"]
     smp, memory = options["smp"] or "1", options["memory"] or "512M"
     kernel = [guest.path("zImage"), guest.path(DTB), guest.path("initrd")]
     with tempfile.TemporaryDirectory(prefix="dbtlab-") as temp:
@@ -504,14 +506,16 @@ def run(guest, options, rest):
             kernel[2] = both.name
         if options["qemu"]:
             command = ["qemu-system-arm", "-M", "vexpress-a15", "-smp", smp, "-m", memory, "-kernel", kernel[0], "-dtb",
-                       kernel[1], "-initrd", kernel[2], "-append", append, "-display", "none", "-no-reboot", "-serial",
-                       "stdio" if not sys.stdin.isatty() else "mon:stdio", "-serial", f"file:{report}", *rest]
+                       kernel[1], "-initrd", kernel[2], "-append", append, "-display", "none", "-serial",
+                       "stdio" if not sys.stdin.isatty() else "mon:stdio", "-serial", f"file:{report}",
+                       *["-no-reboot"] * stays_down, *rest]
         else:
             binary = os.environ.get("DBTLAB_BIN")
             if not binary:
                 raise Problem("DBTLAB_BIN does not name the program; `./dbtlab run linux` sets it", 2)
             command = [binary, "run", f"--smp={smp}", f"--memory={memory}", f"--kernel={kernel[0]}", f"--dtb={kernel[1]}",
-                       f"--initrd={kernel[2]}", f"--append={append}", f"--uart1={report}", *rest]
+                       f"--initrd={kernel[2]}", f"--append={append}", f"--uart1={report}",
+                       *["--no-reboot"] * stays_down, *rest]
         if options["print"]:
             print(shlex.join(command))
             return 0
@@ -532,7 +536,7 @@ def run(guest, options, rest):
         return code or 0
 
 
-FLAGS = {"lpae", "refresh", "boot-log", "qemu", "print"}
+FLAGS = {"lpae", "refresh", "boot-log", "reboot", "qemu", "print"}
 VALUES = {"add", "smp", "memory", "run", "append", "file"}
 
 

@@ -304,7 +304,7 @@ static int run(struct error *e)
             dump_all(why);
             return EXIT_TIMEOUT;
         }
-        if (!end.requested || end.how != END_RESET)
+        if (!end.requested || end.how != END_RESET || options->no_reboot)
             break;
         reset_machine();
     }

@@ -55,9 +55,19 @@ class Boot(unittest.TestCase):
         self.assertEqual(done.code, 1, done)
         self.assertIn("without reporting the exit code", done.err, done)
 
-    def test_restart_ends_the_run(self):
+    def test_restart(self):
+        """What it did before the restart is on a disk."""
+        with guest.scratch() as folder:
+            disk = f"{folder}/disk"
+            with open(disk, "wb") as f:
+                f.truncate(1 << 20)
+            command = '[ "$(head -c 1 /dev/vda)" = x ] && exit 9; echo first; printf x >/dev/vda; sync; reboot -f'
+            done = guest.boot(command, "--reboot", f"--disk={disk}")
+        self.assertEqual((done.code, done.out.split()[0], done.out.count("first")), (9, "first", 1), done)
+
+    def test_without_reboot_a_restart_ends_the_run(self):
         done = guest.boot("echo before; reboot -f")
-        self.assertEqual((done.code, done.out.split()), (1, ["before"]), done)
+        self.assertEqual((done.code, done.out.split()[:1], done.out.count('before')), (1, ["before"], 1), done)
         self.assertIn("without reporting the exit code", done.err, done)
 
     def test_the_output_is_what_the_command_writes(self):
