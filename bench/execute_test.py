@@ -51,6 +51,17 @@ class Process(unittest.TestCase):
         _, printed = execute.parse_output(done.output)
         return done, execute._verdict(done, printed, timeout_s)
 
+    def test_marks_get_the_hosts_time(self) -> None:
+        done, verdict = self.run_it(
+            "echo '#! mark up'; sleep 0.1; echo '#! mark begin'; echo 'x #! mark no'; sleep 0.2; "
+            "printf '#! mark'; sleep 0.1; echo ' end'; echo '#! mark end'; echo PASS g"
+        )
+        self.assertEqual((verdict, set(done.marks)), ("pass", {"up", "begin", "end"}))
+        values = execute.mark_values(done.marks)
+        self.assertLess(values["boot_ns"], done.marks["begin"])
+        self.assertTrue(0.25e9 < values["roi_ns"] < 5e9, values)
+        self.assertEqual(execute.mark_values({"begin": 1}), {})
+
     def test_pass(self) -> None:
         done, verdict = self.run_it("echo PASS g")
         self.assertEqual((done.exit_code, verdict), (0, "pass"))

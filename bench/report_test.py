@@ -164,5 +164,22 @@ class Report(unittest.TestCase):
         self.assertEqual(report.quantity(0, "ns"), "0 s")
 
 
+class Copies(unittest.TestCase):
+    def test_throughput_of_two_over_one(self) -> None:
+        metric = Metric("values.roi_ns", "ns", "lower")
+        one, two = (
+            Cell("e", "g", "a32", ("loops=9", f"copies={n}"), 2, (), f"g copies={n}") for n in (1, 2)
+        )
+        experiment = Experiment("e", "q", "engine", ("dbtlab",), "dbtlab", metric, (one, two), frozenset())
+        runs = [
+            {"experiment": "e", "cell": cell.id, "variant": "dbtlab", "copy": 0, "self_check": "pass",
+             "values": {"roi_ns": ns}}
+            for cell, ns in ((one, 100), (two, 105)) for _ in range(3)
+        ]  # fmt: skip
+        lines = report._copies(report.analyse(experiment, runs, 1), 1)
+        self.assertIn("1.905", lines[-1])
+        self.assertEqual(len([line for line in lines if "copies=" in line]), 1)
+
+
 if __name__ == "__main__":
     unittest.main()

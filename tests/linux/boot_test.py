@@ -80,8 +80,8 @@ class Boot(unittest.TestCase):
             path = f"{folder}/script"
             with open(path, "w", encoding="utf-8") as f:
                 f.write("#!/bin/sh\n" + "true 'some text that makes it long'\n" * 100 + "echo \"$0 ran\"; exit 3\n")
-            done = guest.boot("sh /root/script", files=[path])
-        self.assertEqual((done.code, done.out), (3, "/root/script ran\n"), done)
+            done = guest.boot("sh ./script", files=[path])
+        self.assertEqual((done.code, done.out), (3, "./script ran\n"), done)
 
 
 if __name__ == "__main__":

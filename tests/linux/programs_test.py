@@ -1,7 +1,7 @@
 """programs_test.py — real programs under Linux print what they print under QEMU (golden/programs.txt)
 
-To record it anew: ./dbtlab run linux --qemu --smp=2 --add=PACKAGES --file=tests/linux/programs.sh --run='sh /root/programs.sh all'.
-By hand: ./dbtlab run linux ... --run='sh /root/programs.sh stress_long python_tests'.
+To record it anew: ./dbtlab run linux --qemu --smp=2 --add=PACKAGES --file=tests/linux/programs.sh --run='sh ./programs.sh all'.
+By hand: ./dbtlab run linux ... --run='sh ./programs.sh stress_long python_tests'.
 """
 import unittest
 
@@ -32,7 +32,7 @@ def sections(text):
 
 
 def programs(names, *options, smp=2):
-    return guest.boot(f"sh /root/programs.sh {names}", *options, smp=smp, packages=PACKAGES, files=[SCRIPT], seconds=SECONDS)
+    return guest.boot(f"sh ./programs.sh {names}", *options, smp=smp, packages=PACKAGES, files=[SCRIPT], seconds=SECONDS)
 
 
 class Programs(unittest.TestCase):
