@@ -83,6 +83,7 @@ struct machine_config {
     const char *initrd, *append; /* with kernel; file, command line; or NULL */
     const char *uart1;     /* file that gets what the guest writes to UART1, or NULL */
     const char *disk;      /* FILE[,ro|,cow], or NULL */
+    const char *sd;        /* FILE[,ro|,cow], or NULL */
     const char *virtio_console; /* stdio, pty, file:FILE; or NULL */
     const char *net;       /* BACKEND[,option]...; NULL: none */
     enum psci_method psci;

@@ -170,6 +170,7 @@ static bool make_machine(const struct resolved *r, struct error *e)
         .append = options->append,
         .uart1 = options->uart1,
         .disk = options->disk,
+        .sd = options->sd,
         .virtio_console = options->virtio_console,
         .net = !strcmp(options->net, "none") ? NULL : options->net,
         .psci = (enum psci_method)options->psci,

@@ -86,13 +86,18 @@ void pl050_reset(void *dev);
 extern const struct mmio_ops pl050_ops;
 
 struct pl180;
-struct pl180 *pl180_new(struct irq_line irq0, struct irq_line irq1);
+struct sd_card;
+/* card: in the slot from now on, or NULL; stays the caller's. */
+struct pl180 *pl180_new(struct irq_line irq0, struct irq_line irq1, struct sd_card *card);
+/* No vCPU runs, device lock not held: ends the thread. */
+void pl180_stop(struct pl180 *m);
 void pl180_reset(void *dev);
 extern const struct mmio_ops pl180_ops;
 
 struct sysregs;
 struct sysregs *sysregs_new(void);
 void sysregs_reset(void *dev);
+void sysregs_set_card(struct sysregs *s, bool read_only); /* LAUNCH: there is one in the slot */
 extern const struct mmio_ops sysregs_ops;
 
 struct i2c_bus;

@@ -17,6 +17,7 @@
 /* guarded by device lock */
 struct sysregs {
     uint64_t reset_ns;
+    uint32_t mci; /* const after LAUNCH: 1 card in the slot, 2 it is write-protected */
     uint32_t leds, flags, nvflags, misc, dma, flash, cfgsw, clcd;
     uint32_t cfgdata, cfgctrl, cfgstat;
     uint32_t osc[2][16], dvimode, muxfpga; /* [site] as set by the guest */
@@ -143,7 +144,7 @@ static bool sysregs_read(void *dev, uint32_t off, unsigned size, int cpu, uint32
     case 0x34: word = s->flags; break;
     case 0x38:
     case 0x3c: word = s->nvflags; break;
-    case 0x48: word = 0; break; /* SYS_MCI: no card */
+    case 0x48: word = s->mci; break;
     case 0x4c: word = s->flash; break;
     case 0x50: word = s->clcd; break;
     case 0x58: word = s->cfgsw; break;
@@ -196,7 +197,7 @@ void sysregs_reset(void *dev)
 {
     struct sysregs *s = dev;
     /* NVFLAGS keep their value over a reset: DUI 0447, SYS_NVFLAGS */
-    *s = (struct sysregs){.nvflags = s->nvflags, .reset_ns = virtual_now_ns()};
+    *s = (struct sysregs){.nvflags = s->nvflags, .mci = s->mci, .reset_ns = virtual_now_ns()};
     memcpy(s->osc, osc_reset, sizeof s->osc);
 }
 
@@ -206,6 +207,11 @@ struct sysregs *sysregs_new(void)
     CHECK(s, "out of memory");
     sysregs_reset(s);
     return s;
+}
+
+void sysregs_set_card(struct sysregs *s, bool read_only)
+{
+    s->mci = read_only ? 3 : 1;
 }
 
 const struct mmio_ops sysregs_ops = {sysregs_read, sysregs_write};

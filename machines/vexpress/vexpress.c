@@ -28,6 +28,7 @@
 #include "machines/semihosting.h"
 #include "machines/timers.h"
 #include "machines/vexpress/devices.h"
+#include "machines/vexpress/sd_card.h"
 #include "machines/virtio/virtio.h"
 
 #define RAM_BASE        UINT64_C(0x80000000)
@@ -62,6 +63,8 @@ struct board {
     enum psci_method dtb_psci; /* of the tree of a raw image */
     int uart1_fd; /* or -1 */
     struct virtio_dev *virtio[VIRTIO_SLOTS]; /* NULL: an empty slot */
+    struct sd_card *card; /* NULL: none */
+    struct pl180 *mmc;
     struct {
         void (*reset)(void *dev);
         void *dev;
@@ -103,11 +106,15 @@ static void add_devices(struct board *b, const struct machine_config *cfg)
     add_reset(b, gentimer_reset, NULL);
 
     /* The motherboard: DUI 0447, memory map and interrupts. */
-    ADD(0x1c010000, sysregs, "sysregs", sysregs_new());
+    struct sysregs *sysregs = sysregs_new();
+    ADD(0x1c010000, sysregs, "sysregs", sysregs);
     ADD(0x1c020000, sp810, "sp810", sp810_new());
     ADD(0x1c030000, i2c_bus, "i2c-pcie", i2c_bus_new());
     ADD(0x1c040000, primecell, "pl041-audio", primecell_new(0x041, 0));
-    ADD(0x1c050000, pl180, "pl180-mmc", pl180_new(SPI(9), SPI(10)));
+    if (b->card)
+        sysregs_set_card(sysregs, sd_card_read_only(b->card));
+    b->mmc = pl180_new(SPI(9), SPI(10), b->card);
+    ADD(0x1c050000, pl180, "pl180-mmc", b->mmc);
     ADD(0x1c060000, pl050, "pl050-keyboard", pl050_new(SPI(12)));
     ADD(0x1c070000, pl050, "pl050-mouse", pl050_new(SPI(13)));
     struct pl011 *uart0 = pl011_new(SPI(5), true);
@@ -257,15 +264,19 @@ static void place_images(struct machine *m, bool clear)
 
 /* -- The machine --------------------------------------------------------------------------------- */
 
-static void free_virtio(struct board *b)
+static void close_files(struct board *b)
 {
+    if (b->mmc)
+        pl180_stop(b->mmc);
+    sd_card_free(b->card);
+    b->card = NULL;
     for (unsigned i = 0; i < VIRTIO_SLOTS; i++) {
         virtio_free(b->virtio[i]);
         b->virtio[i] = NULL;
     }
 }
 
-static bool open_virtio(struct board *b, const struct machine_config *cfg, struct error *e)
+static bool open_files(struct board *b, const struct machine_config *cfg, struct error *e)
 {
     char name[64];
     b->virtio[SLOT_RNG] = virtio_rng_new();
@@ -277,6 +288,8 @@ static bool open_virtio(struct board *b, const struct machine_config *cfg, struc
         if (*name)
             fprintf(stderr, "dbtlab: the virtio console is %s\n", name);
     }
+    if (cfg->sd && !(b->card = sd_card_new(cfg->sd, e)))
+        return false;
     return !cfg->net || (b->virtio[SLOT_NET] = virtio_net_new(cfg->net, e));
 }
 
@@ -285,7 +298,7 @@ static void board_free(struct board *b)
     image_free(&b->image);
     linux_free(&b->boot);
     free(b->dtb);
-    free_virtio(b);
+    close_files(b);
     if (b->uart1_fd >= 0)
         close(b->uart1_fd);
     free(b);
@@ -332,7 +345,7 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
                               : image_open(&b->image, cfg->image, cfg->raw, RAM_BASE + RAW_OFFSET,
                                            ranges, ARRAY_SIZE(ranges), e) &&
                                     load_dtb(b, cfg, e);
-    loaded = loaded && open_uart1(b, cfg, e) && open_virtio(b, cfg, e);
+    loaded = loaded && open_uart1(b, cfg, e) && open_files(b, cfg, e);
     if (!loaded) {
         board_free(b);
         return false;
@@ -396,7 +409,7 @@ static void vexpress_reset(struct machine *m)
 static void vexpress_stop(struct machine *m)
 {
     struct board *b = m->board;
-    free_virtio(b);
+    close_files(b);
 }
 
 static const struct machine_cpu_ops cpu_ops = {

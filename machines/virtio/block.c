@@ -1,29 +1,22 @@
 /*
  * block.c — a disk: a file of the host, read and written by a thread of its own
  *
- * Source: VIRTIO 1.1, 5.2. FILE is written; FILE,ro is not and the guest knows it; with FILE,cow what the guest writes goes
- * to a temporary file that nobody else sees and that is gone afterwards.
+ * Source: VIRTIO 1.1, 5.2. The file: disk_file.h; that it is only read is told to the guest.
  *
  * B1: a flush is acknowledged after fdatasync() has returned. A write is acknowledged when the host's kernel has it; if the driver
  *     knows no flush, when fdatasync() has returned (5.2.6.2).
  * B2: every error of the host, and every short read or write (the file has become shorter, the host's disk is full), is an I/O
  *     error of that request for the guest; the device goes on.
- * B3: a file that is written belongs to one run (flock); readers may share.
  * Requests are done one after the other in the order of the ring.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/base/log.h"
+#include "machines/disk_file.h"
 #include "machines/virtio/virtio.h"
 
-#define SECTOR   512
-#define COW_PAGE 4096
 enum { REQ_IN = 0, REQ_OUT = 1, REQ_FLUSH = 4, REQ_GET_ID = 8 };
 enum { STATUS_OK = 0, STATUS_IOERR = 1, STATUS_UNSUPPORTED = 2 };
 #define F_SEG_MAX  (UINT64_C(1) << 2)
@@ -35,86 +28,12 @@ enum { STATUS_OK = 0, STATUS_IOERR = 1, STATUS_UNSUPPORTED = 2 };
 
 struct block {
     struct virtio_dev dev;
-    int fd, overlay_fd;   /* const after LAUNCH; overlay: -1 if not cow */
-    bool read_only;       /* const after LAUNCH */
-    uint64_t sectors;     /* const after LAUNCH */
-    uint8_t *overlay_has; /* a bit for each COW_PAGE; worker only */
+    struct disk_file file; /* transfers: the worker */
     pthread_t worker;
     pthread_mutex_t lock; /* a leaf; guards the next three */
     pthread_cond_t wake;
     bool started, due, stop;
 };
-
-/* -- The file -------------------------------------------------------------------------------------------- */
-
-static bool read_all(int fd, uint8_t *buf, size_t bytes, uint64_t at)
-{
-    while (bytes) {
-        ssize_t n = pread(fd, buf, bytes, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        buf += n;
-        at += (uint64_t)n;
-        bytes -= (size_t)n;
-    }
-    return true;
-}
-
-static bool write_all(int fd, const uint8_t *buf, size_t bytes, uint64_t at)
-{
-    while (bytes) {
-        ssize_t n = pwrite(fd, buf, bytes, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        buf += n;
-        at += (uint64_t)n;
-        bytes -= (size_t)n;
-    }
-    return true;
-}
-
-static bool overlaid(const struct block *b, uint64_t page)
-{
-    return b->overlay_has[page / 8] >> page % 8 & 1;
-}
-
-/* One page's part of a transfer with a cow disk. */
-static bool cow_piece(struct block *b, uint8_t *buf, size_t bytes, uint64_t at, bool write)
-{
-    uint64_t page = at / COW_PAGE, base = page * COW_PAGE, end = b->sectors * SECTOR;
-    if (!write)
-        return read_all(overlaid(b, page) ? b->overlay_fd : b->fd, buf, bytes, at);
-    if (!overlaid(b, page) && bytes != COW_PAGE) {
-        uint8_t whole[COW_PAGE];
-        size_t n = end - base < COW_PAGE ? (size_t)(end - base) : COW_PAGE;
-        if (!read_all(b->fd, whole, n, base) || !write_all(b->overlay_fd, whole, n, base))
-            return false;
-    }
-    if (!write_all(b->overlay_fd, buf, bytes, at))
-        return false;
-    b->overlay_has[page / 8] |= (uint8_t)(1u << page % 8);
-    return true;
-}
-
-static bool transfer(struct block *b, uint8_t *buf, size_t bytes, uint64_t at, bool write)
-{
-    if (b->overlay_fd < 0)
-        return write ? write_all(b->fd, buf, bytes, at) : read_all(b->fd, buf, bytes, at);
-    while (bytes) {
-        size_t n = COW_PAGE - at % COW_PAGE;
-        n = n < bytes ? n : bytes;
-        if (!cow_piece(b, buf, n, at, write))
-            return false;
-        buf += n;
-        at += n;
-        bytes -= n;
-    }
-    return true;
-}
 
 /* -- Requests: worker thread, no lock ---------------------------------------------------------------------- */
 
@@ -128,10 +47,10 @@ struct request {
     bool foul; /* not a request at all */
 };
 
-/* B1. What a cow disk takes is forgotten at the end anyway. */
+/* B1 */
 static uint8_t flush(struct block *b)
 {
-    if (b->overlay_fd >= 0 || b->read_only || !fdatasync(b->fd))
+    if (disk_file_flush(&b->file))
         return STATUS_OK;
     guest_error("virtio-block: a flush failed on the host: %s; the guest sees an I/O error", strerror(errno));
     return STATUS_IOERR;
@@ -140,8 +59,8 @@ static uint8_t flush(struct block *b)
 static uint8_t read_or_write(struct block *b, struct request *r, uint64_t sector, bool write)
 {
     uint64_t bytes = write ? r->chain.out_bytes - 16 : r->chain.in_bytes - 1;
-    if (bytes % SECTOR || sector > b->sectors || bytes / SECTOR > b->sectors - sector ||
-        (write && b->read_only))
+    if (bytes % SECTOR || sector > b->file.sectors || bytes / SECTOR > b->file.sectors - sector ||
+        (write && b->file.read_only))
         return STATUS_IOERR;
     r->data = malloc(bytes ? bytes : 1);
     if (!r->data)
@@ -150,7 +69,7 @@ static uint8_t read_or_write(struct block *b, struct request *r, uint64_t sector
         r->foul = true;
         return STATUS_IOERR;
     }
-    if (!transfer(b, r->data, bytes, sector * SECTOR, write)) {
+    if (!disk_file_transfer(&b->file, r->data, bytes, sector * SECTOR, write)) {
         guest_error("virtio-block: %s at sector %" PRIu64
                     " failed on the host; the guest sees an I/O error",
                     write ? "a write" : "a read", sector);
@@ -263,7 +182,7 @@ static uint8_t config(struct virtio_dev *d, uint32_t off)
     const struct block *b = (struct block *)d;
     const uint64_t seg_max = SEG_MAX, blk_size = SECTOR;
     if (off < 8)
-        return (uint8_t)(b->sectors >> 8 * off);
+        return (uint8_t)(b->file.sectors >> 8 * off);
     if (off >= 12 && off < 16)
         return (uint8_t)(seg_max >> 8 * (off - 12));
     if (off >= 20 && off < 24)
@@ -281,11 +200,7 @@ static void block_free(struct virtio_dev *d)
     pthread_mutex_unlock(&b->lock);
     if (started)
         pthread_join(b->worker, NULL);
-    if (b->fd >= 0)
-        close(b->fd);
-    if (b->overlay_fd >= 0)
-        close(b->overlay_fd);
-    free(b->overlay_has);
+    disk_file_close(&b->file);
     pthread_mutex_destroy(&b->lock);
     pthread_cond_destroy(&b->wake);
     free(b);
@@ -302,84 +217,18 @@ static const struct virtio_class block = {
     .free = block_free,
 };
 
-/* FILE[,ro|,cow]: what is behind the last comma counts only if it is one of the words. */
-static char *parse(const char *spec, bool *ro, bool *cow)
-{
-    char *path = strdup(spec);
-    CHECK(path, "out of memory");
-    char *comma = strrchr(path, ',');
-    *ro = comma && !strcmp(comma, ",ro");
-    *cow = comma && !strcmp(comma, ",cow");
-    if (*ro || *cow)
-        *comma = 0;
-    return path;
-}
-
-static bool open_overlay(struct block *b, struct error *e)
-{
-    const char *dir = getenv("TMPDIR");
-    b->overlay_fd = open(dir && *dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (b->overlay_fd < 0) {
-        error_set(e, 1, "--disk: cannot make a temporary file in %s for what the guest writes: %s",
-                  dir && *dir ? dir : "/tmp", strerror(errno));
-        return false;
-    }
-    b->overlay_has = calloc(1, b->sectors * SECTOR / COW_PAGE / 8 + 1);
-    CHECK(b->overlay_has, "out of memory");
-    return true;
-}
-
-static bool open_disk(struct block *b, const char *path, bool ro, bool cow, struct error *e)
-{
-    struct stat st;
-    b->fd = open(path, (ro || cow ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY);
-    if (b->fd < 0) {
-        bool may_read = errno == EACCES || errno == EROFS || errno == EPERM;
-        error_set(e, 1, "--disk: cannot open %s%s: %s%s", path, ro || cow ? "" : " to be written",
-                  strerror(errno), may_read && !ro && !cow ? "; add ,ro or ,cow" : "");
-        return false;
-    }
-    off_t bytes = -1;
-    if (!fstat(b->fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
-        bytes = lseek(b->fd, 0, SEEK_END);
-    if (bytes < 0) {
-        error_set(e, 1, "--disk: %s: neither a regular file nor a block device", path);
-        return false;
-    }
-    if (bytes < SECTOR) {
-        error_set(e, 1, "--disk: %s: %lld bytes are no disk; it needs at least one sector of %d",
-                  path, (long long)bytes, SECTOR);
-        return false;
-    }
-    if (flock(b->fd, (ro || cow ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
-        error_set(e, 1, "--disk: %s is in use by another guest that writes to it%s", path,
-                  ro || cow ? "" : ", or reads it");
-        return false;
-    }
-    if (bytes % SECTOR)
-        log_line("disk", "%s: %lld bytes are no whole number of sectors; the guest does not see the last %lld", path,
-                 (long long)bytes, (long long)bytes % SECTOR);
-    b->sectors = (uint64_t)bytes / SECTOR;
-    b->read_only = ro;
-    return !cow || open_overlay(b, e);
-}
-
 struct virtio_dev *virtio_block_new(const char *spec, struct error *e)
 {
     struct block *b = calloc(1, sizeof *b);
     CHECK(b, "out of memory");
-    bool ro, cow;
-    char *path = parse(spec, &ro, &cow);
     b->dev.class = &block;
-    b->fd = b->overlay_fd = -1;
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->wake, NULL);
-    bool ok = open_disk(b, path, ro, cow, e);
-    free(path);
-    if (!ok) {
+    if (!disk_file_open(&b->file, "disk", spec, SECTOR, e)) {
         block_free(&b->dev);
         return NULL;
     }
-    b->dev.features = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT | block.features | (ro ? F_RO : 0);
+    b->dev.features =
+        VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT | block.features | (b->file.read_only ? F_RO : 0);
     return &b->dev;
 }
