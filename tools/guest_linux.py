@@ -44,7 +44,7 @@ import time
 ARCH = "armhf"
 DTB = "vexpress-v2p-ca15-tc1.dtb"
 FORMAT = 1  # of the cache; a change of what is built raises it
-MODULES = ("virtio_mmio", "virtio_blk", "virtio_console", "virtio-rng", "virtio_net", "ext4")
+MODULES = ("virtio_mmio", "virtio_blk", "virtio_console", "virtio-rng", "virtio_net", "ext4", "armmmci")
 LEFT_OUT = re.compile(r"usr/share/(doc|man|info|locale|lintian|bug|common-licenses|doc-base)(/|$)")
 LISTS_MAX_AGE_S = 24 * 3600
 COMMAND_MAX = 600  # bytes of base64: the kernel's whole command line is 1023
@@ -76,6 +76,7 @@ for d in /sys/bus/virtio/devices/*/device; do
 done
 cmd=
 for w in $(cat /proc/cmdline); do
+    [ "$w" = dbtlab.sd ] && { load armmmci; load ext4; }
     case $w in dbtlab.run=*) cmd=$(echo "${w#dbtlab.run=}" | base64 -d) ;; esac
 done
 SHELL=/bin/sh
@@ -301,7 +302,8 @@ def module_name(path):
 def module_order(modules, name, done=None):
     """Paths of a module and of those it depends on, in the order to load them; unknown ones are built in."""
     done = [] if done is None else done
-    entry = modules.get(name.replace("-", "_"))
+    name = name.replace("-", "_")
+    entry = modules.get(name) or modules.get(name + "_generic")  # crypto's modules have the algorithm's name as an alias
     if not entry or entry[0] in done:
         return done
     path, data = entry
@@ -315,8 +317,8 @@ def module_order(modules, name, done=None):
 
 def soft_depends(data):
     """What a module asks to be loaded before it without needing its symbols."""
-    found = re.findall(rb"\0softdep=pre: ([^\0]*)\0", data)
-    return [w for f in found for w in f.decode().split() if w not in ("pre:", "post:")]
+    found = re.findall(rb"softdep=pre: ([^\0]*)\0", data)
+    return [w.removeprefix("crypto-") for f in found for w in f.decode().split() if w not in ("pre:", "post:")]
 
 
 # -- The guest ------------------------------------------------------------------------------------------------------------
@@ -490,6 +492,8 @@ def run(guest, options, rest):
         if len(coded) > COMMAND_MAX:
             raise Problem(f"--run: a command of {len(options['run'])} bytes is too long for the kernel's command line", 2)
         append += f" dbtlab.run={coded}"
+    if any(w.startswith("--sd=") for w in rest):
+        append += " dbtlab.sd"
     if options["append"]:
         append += " " + options["append"]
     stays_down = options["run"] is not None and not options["reboot"]

@@ -1,7 +1,7 @@
 /*
  * sd_card.h — an SD card of high capacity in the slot of the MMC interface
  *
- * Source: SD Specifications, Part 1, Physical Layer Simplified Specification 3.01 ("SD"). Device lock held in all but the three that say
+ * Source: SD Specifications, Part 1, Physical Layer Simplified Specification 3.01 ("SD"). Device lock held in all that do not say
  * otherwise. The card never waits for the host: sd_card_file() is for the interface's thread.
  */
 #ifndef MACHINES_VEXPRESS_SD_CARD_H

@@ -19,6 +19,8 @@ class Refusals(unittest.TestCase):
                 (f"--disk={folder},ro", 1, "neither a regular file nor a block device"),
                 (f"--disk={folder}/empty", 1, "0 bytes are no disk"),
                 ("--disk=/dev/full", 1, "neither a regular file nor a block device"),
+                (f"--sd={folder}/none", 1, "No such file"),
+                (f"--sd={folder}/disk", 1, "4096 bytes are no disk; it needs at least one unit of 524288"),
                 ("--disk=", 2, "--disk needs a value"),
                 ("--virtio-console=tty", 2, "choose one of stdio, pty, file:FILE"),
                 (f"--virtio-console=file:{folder}", 1, "cannot write"),
