@@ -107,8 +107,8 @@ static bool protect(struct vcpu *v, struct job *j, gpa canon)
     return false;
 }
 
-/* Page locks held, bytes stable. */
-static enum attempt generate(struct vcpu *v, struct job *j, struct code_pool *pool, const struct pages_locked *w)
+/* Page locks held, bytes stable: guest code to IR. False: the second page is wanted. */
+static bool read_guest(struct vcpu *v, const struct job *j, struct arm_translated *out)
 {
     struct ir_block *ir = &exec_state(v)->ir;
     struct arm_translate_req req = {
@@ -121,13 +121,19 @@ static enum attempt generate(struct vcpu *v, struct job *j, struct code_pool *po
         .stop_at = j->bounded ? 0 : debug_next_break(j->key.pc), /* D1 */
         .exact_flags = exec_config.exact_flags,
     };
-    struct arm_translated out = {0};
-    arm_translate_block(ir, &req, &out);
-    if (out.needs_next)
-        return NEED_NEXT_PAGE;
+    arm_translate_block(ir, &req, out);
+    if (out->needs_next)
+        return false;
     const char *wrong = ir_verify(ir);
     CHECK(!wrong, "IR of block %08x: %s", j->key.pc, wrong);
+    return true;
+}
 
+/* Page locks held, between the scheme's generate_begin and _end: IR to host code, published. */
+static enum attempt generate(struct vcpu *v, struct job *j, const struct arm_translated *out, struct code_pool *pool,
+                             const struct pages_locked *w)
+{
+    struct ir_block *ir = &exec_state(v)->ir;
     bool interp = exec_config.engine == ENGINE_INTERP;
     if (!j->need)
         j->need = interp ? 16 + ir->n : x64_code_bound(ir->n);
@@ -144,14 +150,14 @@ static enum attempt generate(struct vcpu *v, struct job *j, struct code_pool *po
     struct tb *tb = tb_alloc(exits_of(ir));
     tb->key = j->key;
     tb->owner = (uint8_t)v->index;
-    tb->nbytes = out.nbytes;
-    tb->ninsns = out.ninsns;
-    bool crosses = (j->key.pc & 0xfff) + out.nbytes > GUEST_PAGE_SIZE;
+    tb->nbytes = out->nbytes;
+    tb->ninsns = out->ninsns;
+    bool crosses = (j->key.pc & 0xfff) + out->nbytes > GUEST_PAGE_SIZE;
     if (crosses)
         tb->canon_next = j->next_canon & ~(gpa)0xfff;
-    unsigned lo = j->key.pc & 0xfff, hi = crosses ? GUEST_PAGE_SIZE : lo + out.nbytes;
-    if (out.peek_lo != out.peek_hi) {
-        unsigned a = out.peek_lo & 0xfff, b = a + (out.peek_hi - out.peek_lo);
+    unsigned lo = j->key.pc & 0xfff, hi = crosses ? GUEST_PAGE_SIZE : lo + out->nbytes;
+    if (out->peek_lo != out->peek_hi) {
+        unsigned a = out->peek_lo & 0xfff, b = a + (out->peek_hi - out->peek_lo);
         lo = a < lo ? a : lo;
         hi = b > hi ? b : hi;
     }
@@ -189,7 +195,7 @@ static enum attempt generate(struct vcpu *v, struct job *j, struct code_pool *po
     if (exec_config.dump && j->key.pc >= exec_config.dump_lo && j->key.pc <= exec_config.dump_hi)
         exec_dump_block(tb, ir, j->host, interp ? NULL : span.rw);
     count(v, TB_TRANSLATED);
-    v->counters[CNT_TB_TRANSLATED_INSNS] += out.ninsns;
+    v->counters[CNT_TB_TRANSLATED_INSNS] += out->ninsns;
     v->counters[CNT_TB_CODE_BYTES] += used;
 
     if (!j->bounded) {
@@ -209,18 +215,23 @@ static enum attempt generate(struct vcpu *v, struct job *j, struct code_pool *po
 
 static enum attempt attempt(struct vcpu *v, struct job *j, struct code_pool **pool)
 {
-    *pool = tb_cache->generate_begin(v);
     struct pages_locked w = tb_pages_lock(j->key.canon, j->next_canon);
+    struct arm_translated read = {0};
     enum attempt result;
+    *pool = NULL;
     if (!j->bounded && (j->tb = tb_cache->find(v, &j->key)) &&
         (j->tb->canon_next == UINT64_MAX || j->tb->canon_next == (j->next_canon & ~(gpa)0xfff)) && !tb_is_dead(j->tb))
         result = DONE; /* another vCPU was faster */
     else if (!protect(v, j, j->key.canon) || (j->next_canon != UINT64_MAX && !protect(v, j, j->next_canon)))
         result = NEED_QUIESCENCE;
-    else
-        result = generate(v, j, *pool, &w);
+    else if (!read_guest(v, j, &read))
+        result = NEED_NEXT_PAGE;
+    else {
+        *pool = tb_cache->generate_begin(v);
+        result = generate(v, j, &read, *pool, &w);
+        tb_cache->generate_end(v);
+    }
     tb_pages_unlock(&w);
-    tb_cache->generate_end(v);
     return result;
 }
 
@@ -233,7 +244,7 @@ struct tb *exec_translate(struct vcpu *v, struct tb_key key, const uint8_t *host
         struct code_pool *pool;
         switch (attempt(v, &j, &pool)) {
         case DONE:
-            if (tb_lifetime->ahead)
+            if (tb_lifetime->ahead && pool)
                 tb_lifetime->ahead(v, pool);
             return j.tb;
         case RETRY:

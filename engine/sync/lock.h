@@ -39,12 +39,12 @@ struct mutex {
     enum lock_rank rank;
 };
 
-#define MUTEX_INIT(r) {.m = PTHREAD_MUTEX_INITIALIZER, .rank = (r)}
+/* Most sections are shorter than going to sleep and coming back: glibc's adaptive kind spins a little before it sleeps. */
+#define MUTEX_INIT(r) {.m = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, .rank = (r)}
 
 static inline void mutex_init(struct mutex *m, enum lock_rank rank)
 {
-    pthread_mutex_init(&m->m, NULL);
-    m->rank = rank;
+    *m = (struct mutex)MUTEX_INIT(rank);
 }
 
 static inline void mutex_lock(struct mutex *m)

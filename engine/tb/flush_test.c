@@ -80,8 +80,8 @@ static int teardown(void **state)
 static struct tb *make(struct vcpu *v, gpa canon)
 {
     gpa next = (canon & 0xfff) + 8 > 0x1000 ? (canon | 0xfff) + 1 : UINT64_MAX;
-    struct code_pool *pool = tb_cache->generate_begin(v);
     struct pages_locked w = tb_pages_lock(canon, next);
+    struct code_pool *pool = tb_cache->generate_begin(v);
     page_set_flag(v, canon & ~(gpa)0xfff, PAGE_CODE);
     if (next != UINT64_MAX)
         page_set_flag(v, next, PAGE_CODE);
@@ -104,8 +104,8 @@ static struct tb *make(struct vcpu *v, gpa canon)
         code_pool_forget(tb);
         tb_release(tb);
     }
-    tb_pages_unlock(&w);
     tb_cache->generate_end(v);
+    tb_pages_unlock(&w);
     return winner;
 }
 

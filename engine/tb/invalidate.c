@@ -13,7 +13,7 @@
 #include "strategies/tb-lifetime/tb_lifetime.h"
 
 struct histogram tb_flush_latency_ns, tb_inval_latency_ns;
-static pthread_mutex_t hist_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t hist_lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static _Atomic uint64_t live, flushes;
 
 static void measured(struct histogram *h, uint64_t begin)

@@ -64,7 +64,7 @@ static struct tb_page *page_of(gpa canon, bool create)
     if (!p && create) {
         struct tb_page *fresh = calloc(1, sizeof *fresh);
         CHECK(fresh, "out of memory");
-        pthread_mutex_init(&fresh->lock, NULL);
+        fresh->lock = (pthread_mutex_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
         fresh->frame = canon & ~(gpa)(GUEST_PAGE_SIZE - 1);
         if (atomic_compare_exchange_strong_explicit(slot, &p, fresh, memory_order_acq_rel, memory_order_acquire))
             p = fresh;
@@ -199,16 +199,37 @@ static bool store_bytes(void *ctx)
     return true;
 }
 
-/* A block of p hit by [lo, hi), crossing or not as asked. */
-static struct tb *find_hit(struct tb_page *p, unsigned lo, unsigned hi, bool crossing)
+/* A block in two frames that [lo, hi) of p hits. */
+static struct tb *find_crossing(struct tb_page *p, unsigned lo, unsigned hi)
 {
     for (struct tb *tb = p->first; tb; tb = tb->page_next[side_of(tb, p->frame)]) {
         unsigned a, b;
         range_in(tb, p->frame, &a, &b);
-        if (a < hi && lo < b && (tb->canon_next != UINT64_MAX) == crossing)
+        if (a < hi && lo < b && tb->canon_next != UINT64_MAX)
             return tb;
     }
     return NULL;
+}
+
+/* Under the lock of its one frame: kill what [lo, hi) hits. crossing: a block in two frames is hit too. */
+static bool kill_hits(const struct pages_locked *w, unsigned lo, unsigned hi, bool *crossing)
+{
+    struct tb_page *p = w->page[0];
+    bool died = false;
+    for (struct tb *tb = p->first, *next; tb; tb = next) {
+        unsigned a, b;
+        next = tb->page_next[side_of(tb, p->frame)]; /* a scheme kills this block and no other */
+        range_in(tb, p->frame, &a, &b);
+        if (a >= hi || lo >= b)
+            continue;
+        if (tb->canon_next != UINT64_MAX) {
+            *crossing = true;
+        } else {
+            tb_invalidate(w, tb);
+            died = true;
+        }
+    }
+    return died;
 }
 
 /* Returns whether it stored; *died: whether something died. */
@@ -222,25 +243,20 @@ static bool modify_code(struct vcpu *v, gpa canon, unsigned bytes, bool (*modify
 
     struct pages_locked w = tb_pages_lock(canon, UINT64_MAX);
     bool stored = modify(ctx);
-    if (stored && (w.page[0]->lines & line_mask(lo, hi))) {
-        while ((tb = find_hit(w.page[0], lo, hi, false))) {
-            tb_invalidate(&w, tb);
-            *died = true;
-        }
-        crossing = find_hit(w.page[0], lo, hi, true);
-    }
+    if (stored && (w.page[0]->lines & line_mask(lo, hi)))
+        *died = kill_hits(&w, lo, hi, &crossing);
     tb_pages_unlock(&w);
 
     while (crossing) {
         w = tb_pages_lock(canon, UINT64_MAX);
-        tb = find_hit(w.page[0], lo, hi, true);
+        tb = find_crossing(w.page[0], lo, hi);
         gpa a = tb ? tb->key.canon : 0, b = tb ? tb->canon_next : 0;
         tb_pages_unlock(&w);
         if (!tb)
             break;
         w = tb_pages_lock(a, b);
         unsigned mine = w.canon[0] == (canon & ~(gpa)0xfff) ? 0 : 1;
-        struct tb *again = find_hit(w.page[mine], lo, hi, true);
+        struct tb *again = find_crossing(w.page[mine], lo, hi);
         /* Same frames as those locked, or leave it to the next round. */
         if (again && tb_pages_cover(&w, again)) {
             tb_invalidate(&w, again);

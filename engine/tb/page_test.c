@@ -65,8 +65,8 @@ static struct tb *make(struct vcpu *v, gpa canon, unsigned bytes)
     gpa next = (canon & 0xfff) + bytes > 0x1000 ? (canon | 0xfff) + 1 : UINT64_MAX;
     struct tb *tb = tb_alloc(1);
     uint8_t value;
-    struct code_pool *pool = tb_cache->generate_begin(v);
     struct pages_locked w = tb_pages_lock(canon, next);
+    struct code_pool *pool = tb_cache->generate_begin(v);
     page_set_flag(v, canon & ~(gpa)0xfff, PAGE_CODE);
     mem_read(canon, &value, 1);
     tb->key = (struct tb_key){(uint32_t)canon, 0, canon};
@@ -86,8 +86,8 @@ static struct tb *make(struct vcpu *v, gpa canon, unsigned bytes)
         code_pool_forget(tb);
         tb_release(tb);
     }
-    tb_pages_unlock(&w);
     tb_cache->generate_end(v);
+    tb_pages_unlock(&w);
     return winner;
 }
 

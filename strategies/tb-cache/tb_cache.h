@@ -17,8 +17,8 @@ struct tb_cache_ops {
     /* READ. NULL: not translated yet. */
     struct tb *(*find)(struct vcpu *v, const struct tb_key *key);
 
-    /* XLATE begins: serialise as the scheme does, and say whose pool the code goes to. May block (called before the page
-     * locks are taken); ends by generate_end. */
+    /* PAGES, XLATE begins: serialise as the scheme does, and say whose pool the code goes to. May wait for another vCPU's
+     * generate_end, which waits for nobody. The guest's code has been read before, in parallel. */
     struct code_pool *(*generate_begin)(struct vcpu *v);
     void (*generate_end)(struct vcpu *v);
 

@@ -1,12 +1,12 @@
 /*
- * unified.c — one pool and one index for all vCPUs; one translation at a time
+ * unified.c — one pool and one index for all vCPUs; one block is generated at a time
  *
- * Idea: what one vCPU has translated serves all. Look-ups are lock-free; translating is serialised by one mutex, as
- * QEMU's tb_lock did until 2018.
+ * Idea: what one vCPU has translated serves all. Look-ups are lock-free, and guest code is read in parallel; making host code in
+ * the one pool is serialised by one mutex, as QEMU's tb_lock did, for whole translations, until 2018.
  * Source: PQEMU's unified code cache (Ding et al., ICPADS 2011); Konrad's MTTCG v6, 2015.
  *
- * U1  generate is taken before any page lock and never held while waiting for vCPUs, so a vCPU that waits for it waits for
- *     one translation, bounded.
+ * U1  generate is taken under the page locks of the block and never held while waiting for another page lock or for vCPUs, so a
+ *     vCPU that waits for it waits for the code of one block, bounded.
  */
 #include "strategies/tb-cache/index.h"
 #include "strategies/tb-cache/tb_cache.h"
