@@ -1,0 +1,307 @@
+/*
+ * llsc_test.c — llsc's reservations by granule: what shares one, what outlives it, and stores between the parts of a pair
+ *
+ * Calls of the hooks and of the slow paths. Directed cases come from one thread, in an order that is written down; the last
+ * one has threads for two vCPUs and a device that store to bytes of one word, and forces races by number.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "engine/ir/ir.h"
+#include "engine/mem/mem.h"
+#include "engine/mem/tlb.h"
+#include "engine/sync/sync.h"
+#include "engine/vcpu/vcpu_alloc.h"
+#include "strategies/atomics/atomics.h"
+
+extern const struct atomics_ops atomics_llsc;
+
+#define RAM    UINT64_C(0x80000000)
+#define CELL   ((gva)RAM + 0x5080)
+#define OTHER  (CELL + 64) /* the next granule */
+#define PAGE_B ((gva)RAM + 0x9000)
+
+static unsigned stops;
+
+/* Run an expression as vCPU i's instruction: it may leave to have something done in quiescence, and is then restarted. */
+#define AS(i, expr)                                                                                \
+    do {                                                                                           \
+        struct vcpu *v = current_vcpu = vcpus[i];                                                  \
+        if (setjmp(v->leave)) {                                                                    \
+            assert_int_equal(v->leave_reason, LEAVE_SAFEWORK);                                     \
+            stops++;                                                                               \
+            sync_safe_work(NULL, v->leave_work, v->leave_arg);                                     \
+        }                                                                                          \
+        expr;                                                                                      \
+    } while (0)
+
+static uint64_t link_(unsigned i, gva va, uint32_t mem)
+{
+    static uint64_t val;
+    AS(i, val = atomics->ldrex(v, va, mem));
+    return val;
+}
+
+static bool cond(unsigned i, gva va, uint64_t val, uint32_t mem)
+{
+    static uint32_t failed;
+    AS(i, failed = atomics->strex(v, va, val, mem));
+    return !failed;
+}
+
+static void plain(unsigned i, gva va, uint32_t val, uint32_t mem)
+{
+    AS(i, slow_store(v, va, val, mem));
+}
+
+static bool event_of(unsigned i)
+{
+    return atomic_exchange(&vcpus[i]->event, 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    assert_true(mem_add_ram(RAM, 1 << 20, &e));
+    mem_add_alias(0, 1 << 20, RAM);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(vcpu_alloc(i, &e) && sync_init_vcpu(vcpus[i], &e) && softmmu_init(vcpus[i], &e));
+        vcpus[i]->cpsr = 0x1f; /* System mode; the MMU is off */
+    }
+    nvcpus = 3;
+    stops = 0;
+    *atomics_llsc.head.params[0].value = 1024;
+    atomics = &atomics_llsc;
+    assert_true(atomics->launch(&e));
+    assert_ptr_equal(atomics, &atomics_llsc);
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(atomics->vcpu_init(vcpus[i], &e));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < nvcpus; i++)
+        assert_null(tlb_verify(vcpus[i]));
+    atomics->shutdown();
+    for (unsigned i = 0; i < nvcpus; i++) {
+        softmmu_free(vcpus[i]);
+        free(vcpus[i]->thread);
+    }
+    vcpu_free_all();
+    mem_free_all();
+    current_vcpu = NULL;
+    return 0;
+}
+
+/* -- Directed ----------------------------------------------------------------------------------------------------------- */
+
+static void granules(void **state)
+{
+    (void)state;
+    link_(0, CELL, MEM_32);
+    plain(1, OTHER, 1, MEM_32); /* same frame */
+    plain(1, CELL - 4, 1, MEM_32);
+    assert_false(event_of(0));
+    assert_true(cond(0, CELL, 2, MEM_32));
+
+    link_(0, OTHER, MEM_32);
+    plain(1, OTHER - 2, 0x12345678, MEM_32); /* half of it */
+    assert_true(event_of(0));
+    assert_false(cond(0, OTHER, 2, MEM_32));
+
+    link_(0, OTHER, MEM_64);
+    for (unsigned k = 0; k < 4; k++)
+        vcpus[1]->mbuf[k] = k;
+    AS(1, slow_stm(v, OTHER - 12, 4)); /* the last word */
+    assert_true(event_of(0));
+    assert_false(cond(0, OTHER, 2, MEM_64));
+
+    link_(0, OTHER, MEM_32);
+    uint8_t bytes[100] = {0};
+    mem_write(CELL + 20, bytes, sizeof bytes);
+    assert_false(cond(0, OTHER, 2, MEM_32));
+    link_(0, OTHER, MEM_32);
+    mem_write(CELL + 20, bytes, 44); /* up to the granule */
+    assert_true(cond(0, OTHER, 2, MEM_32));
+}
+
+/* All that have a reservation lose it, and are told. */
+static void many_holders(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        link_(i, CELL, MEM_32);
+    assert_true(cond(1, CELL, 1, MEM_32));
+    assert_true(event_of(0));
+    assert_false(event_of(1));
+    assert_true(event_of(2));
+    assert_false(cond(0, CELL, 2, MEM_32));
+    assert_false(cond(2, CELL, 2, MEM_32));
+    assert_int_equal(link_(0, CELL, MEM_32), 1);
+}
+
+/* A load-link elsewhere, CLREX: the old reservation is nobody's, whatever its bit says. */
+static void what_is_forgotten(void **state)
+{
+    (void)state;
+    link_(0, CELL, MEM_32);
+    link_(0, OTHER, MEM_32);
+    assert_false(cond(0, CELL, 1, MEM_32));
+    link_(0, CELL, MEM_32);
+    link_(0, OTHER, MEM_32);
+    plain(1, CELL, 1, MEM_32);
+    assert_true(cond(0, OTHER, 1, MEM_32)); /* is not that one's */
+
+    link_(0, CELL, MEM_32);
+    AS(0, atomics->clear(v));
+    assert_false(cond(0, CELL, 1, MEM_32));
+    link_(0, CELL, MEM_32);
+    assert_false(cond(0, CELL, 1, MEM_8)); /* another size */
+    link_(0, CELL, MEM_32);
+    plain(1, CELL, 7, MEM_32);
+    assert_int_equal(link_(0, CELL, MEM_32), 7); /* anew, and this one counts */
+    assert_true(cond(0, CELL, 8, MEM_32));
+}
+
+/* Own plain stores keep the reservation, but do not bring one back. */
+static void own_stores(void **state)
+{
+    (void)state;
+    link_(0, CELL, MEM_32);
+    plain(0, CELL + 8, 1, MEM_32);
+    plain(0, OTHER, 1, MEM_32);
+    assert_true(cond(0, CELL, 1, MEM_32));
+    link_(0, CELL, MEM_32);
+    plain(1, CELL, 1, MEM_32);
+    plain(0, CELL, 1, MEM_32);
+    assert_false(cond(0, CELL, 1, MEM_32));
+    link_(0, CELL, MEM_32);
+    link_(1, CELL, MEM_32);
+    plain(0, CELL + 8, 1, MEM_32); /* breaks the other's only */
+    assert_false(cond(1, CELL, 2, MEM_32));
+    assert_true(cond(0, CELL, 2, MEM_32));
+}
+
+static void swaps(void **state)
+{
+    (void)state;
+    uint32_t old;
+    plain(1, CELL, 0x55, MEM_32);
+    link_(0, CELL, MEM_32);
+    AS(1, old = atomics->swp(v, CELL, 0x66, MEM_32));
+    assert_int_equal(old, 0x55);
+    assert_true(event_of(0));
+    assert_false(cond(0, CELL, 1, MEM_32));
+}
+
+/* The window is one frame: watching the next one lets the first go. */
+static void the_window_rolls(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    atomics->shutdown();
+    *atomics_llsc.head.params[0].value = 1;
+    assert_true(atomics->launch(&e));
+    plain(1, CELL, 1, MEM_32);
+    link_(0, CELL, MEM_32);
+    assert_int_equal(stops, 1); /* vCPU 1 could store */
+    plain(1, OTHER, 2, MEM_32);
+    assert_int_equal(vcpus[1]->flat.store[MMU_PRIV][CELL >> 12], 0);
+    assert_int_not_equal(vcpus[1]->flat.watched[MMU_PRIV][CELL >> 12], 0);
+    link_(1, PAGE_B, MEM_32);
+    assert_int_equal(stops, 2);
+    assert_int_equal(atomic_load(page_state(CELL)), 0);
+    assert_int_equal(vcpus[1]->flat.watched[MMU_PRIV][CELL >> 12], 0);
+    assert_true(event_of(0));
+    plain(1, CELL, 3, MEM_32);
+    assert_int_not_equal(vcpus[1]->flat.store[MMU_PRIV][CELL >> 12], 0); /* unseen from here on, so: */
+    assert_false(cond(0, CELL, 4, MEM_32));
+    assert_true(cond(1, PAGE_B, 4, MEM_32)); /* the younger one stands */
+}
+
+/* -- Races ---------------------------------------------------------------------------------------------------------------- */
+
+#define ADDS 30000
+static _Atomic bool adding;
+
+static void *adder(void *unused)
+{
+    (void)unused;
+    struct vcpu *v = current_vcpu = vcpus[0];
+    for (unsigned n = 0; n < ADDS; n++) {
+        uint32_t x;
+        do {
+            x = (uint32_t)atomics->ldrex(v, CELL, MEM_32);
+            x = (x & 0xffff0000) | ((x + 1) & 0xffff);
+        } while (atomics->strex(v, CELL, x, MEM_32));
+    }
+    atomic_store(&adding, false);
+    return NULL;
+}
+
+/* Byte 2 by a vCPU, byte 3 by a device: what was stored must stand until the next store. */
+static void *storer(void *device)
+{
+    uintptr_t lost = 0;
+    struct vcpu *v = current_vcpu = device ? NULL : vcpus[1];
+    gva at = CELL + (device ? 3 : 2);
+    for (uint8_t n = 0; atomic_load(&adding); n++) {
+        uint8_t seen;
+        if (device)
+            mem_write(at, &n, 1);
+        else
+            slow_store(v, at, n, MEM_8);
+        for (unsigned k = 0; k < 3; k++) {
+            mem_read(at, &seen, 1);
+            lost += seen != n;
+        }
+    }
+    return (void *)lost;
+}
+
+static void plain_stores_beside_exclusives_stand(void **state)
+{
+    (void)state;
+    plain(1, CELL, 0, MEM_32);
+    link_(0, CELL, MEM_32); /* from here on nobody leaves */
+    AS(0, atomics->clear(v));
+    pthread_t t[3];
+    void *lost[3];
+    atomic_store(&adding, true);
+    assert_int_equal(pthread_create(&t[0], NULL, adder, NULL), 0);
+    assert_int_equal(pthread_create(&t[1], NULL, storer, NULL), 0);
+    assert_int_equal(pthread_create(&t[2], NULL, storer, &t), 0);
+    for (unsigned i = 0; i < 3; i++)
+        pthread_join(t[i], &lost[i]);
+    print_message("%" PRIu64 " of %u store-exclusives failed first\n", vcpus[0]->counters[CNT_STREX_FAIL], ADDS);
+    assert_null(lost[1]);
+    assert_null(lost[2]);
+    uint32_t x;
+    mem_read(CELL, &x, 4);
+    assert_int_equal(x & 0xffff, ADDS);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(granules),
+        T(many_holders),
+        T(what_is_forgotten),
+        T(own_stores),
+        T(swaps),
+        T(the_window_rolls),
+        T(plain_stores_beside_exclusives_stand),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
