@@ -91,6 +91,7 @@ struct vcpu {
     uint64_t guess[2];      /* translated code: likely flat table entries (x64/guess.h) */
     uint32_t guess_votes;
     uint32_t excl_bit;      /* atomics scheme's own: this vCPU's bit in its words; const after LAUNCH */
+    uint32_t excl_stores;   /* atomics scheme's own: stores to watched frames, modulo 2^32 */
 
     /* -- guest state out of the fast path -- */
     uint32_t cpsr;          /* mode, I F A, E, ...: all but N Z C V Q GE T IT, which live above */

@@ -102,7 +102,7 @@ static const struct {
     size_t off, size;
 } fields[] = {FIELD(r),  FIELD(nf), FIELD(zf), FIELD(cf), FIELD(vf), FIELD(it), FIELD(poll), FIELD(mbuf),
               FIELD(jc), FIELD(excl_state), FIELD(excl_addr), FIELD(excl_val), FIELD(excl_host), FIELD(excl_bit),
-              FIELD(flat)};
+              FIELD(excl_stores), FIELD(flat)};
 
 /* A displacement from the vCPU register, by the field's name. */
 static void field_text(char *out, size_t n, int64_t disp)

@@ -31,6 +31,10 @@
  *     An own plain store keeps the own reservation (A3.4.1 leaves it open), if it is still meant.
  * L7  When the frame stops to be EXCL (the window of watched frames rolls on), that is in a quiescent section, where the reservations in
  *     it are forgotten.
+ * How many frames to watch: a frame in which stores are frequent and exclusives rare is better let go and watched again. Which ones
+ * these are would cost each store more to find out. But all stores to watched frames together are counted, and when they have cost as much as
+ * watching a frame again does, the oldest is let go: so at most half of what watching costs is wasted. This is done when a
+ * quiescent section is held anyway.
  * L8  With one vCPU there is nobody to watch but devices: its own plain stores do not break its reservation,
  *     so exclusives are inline compare-and-swaps, and a device's store ends the reservation first. A device that stores the
  *     old value back between the two host instructions that test and swap is taken to have stored before the load-link.
@@ -38,7 +42,8 @@
  * one (flat.watched). What they cannot do goes to the C twins: frames that are not entered yet or hold translations too, unaligned
  * stores, words that are locked or hold others' bits, as those others get an event.
  * Costs: a quiescent section for each frame that becomes EXCL while another vCPU has it in its store table, and one for
- * every 16th part of the window that is let go.
+ * every 16th part of the window that is let go because it is full. What is known not to work well: frames that nobody locks any more
+ * stay watched as long as no new one is.
  */
 #include <stdlib.h>
 
@@ -126,14 +131,17 @@ static void tell(struct vcpu *v, uint32_t taken)
 
 /* -- The window of watched frames -------------------------------------------------------------------------------------- */
 
-#define WINDOW_MAX 65536
-static uint64_t window_pages;
+#define WINDOW_MAX  65536
+#define FEWEST      16 /* frames that stay whatever stores cost */
+static uint64_t window_pages, stores_per_frame;
+static uint32_t stores_paid; /* of the vCPUs' excl_stores together; guarded by window_lock */
 static gpa *window;                /* ring of window_pages + MAX_VCPUS; guarded by window_lock */
 static uint64_t window_in, window_out; /* guarded by window_lock */
 static struct mutex window_lock = MUTEX_INIT(RANK_WINDOW);
 
 static const struct param params[] = {
     {"pages", "frames", "how many frames are watched before the oldest are let go", 8192, 1, WINDOW_MAX, &window_pages},
+    {"stores", "stores", "to watched frames after which the oldest one is let go", 4000, 1, UINT32_MAX, &stores_per_frame},
     {0},
 };
 
@@ -173,17 +181,29 @@ static void let_go(gpa frame)
     }
 }
 
+/* QUIESCED. How many frames the stores since the last call have paid for. */
+static uint64_t paid_for(void)
+{
+    uint32_t stores = 0;
+    for (unsigned i = 0; i < nvcpus; i++)
+        stores += vcpus[i]->excl_stores;
+    uint64_t n = (uint32_t)(stores - stores_paid) / stores_per_frame;
+    stores_paid += (uint32_t)(n * stores_per_frame);
+    return n;
+}
+
 /* QUIESCED: no plain storer is left on frame, and there is room in the window. */
 static void settle(struct vcpu *v, uintptr_t frame)
 {
     (void)v;
     softmmu_drop_storers((gpa)frame);
     mutex_lock(&window_lock);
-    if (window_in - window_out > window_pages) {
-        uint64_t rest = window_pages - window_pages / 16;
-        while (window_in - window_out > rest)
-            let_go(*slot(window_out++));
-    }
+    uint64_t now = window_in - window_out, paid = paid_for();
+    uint64_t rest = now > window_pages ? window_pages - window_pages / 16 : now;
+    if (rest > FEWEST)
+        rest = paid < rest - FEWEST ? rest - paid : FEWEST;
+    while (window_in - window_out > rest)
+        let_go(*slot(window_out++));
     mutex_unlock(&window_lock);
 }
 
@@ -319,6 +339,8 @@ static void clear(struct vcpu *v)
 /* A granule at a time: what crosses them is not single-copy atomic anyway (A3.5.3: all that is has 8 aligned bytes at most). */
 static void store_watched(struct vcpu *v, uint8_t *host, const void *val, size_t bytes)
 {
+    if (v)
+        v->excl_stores++;
     while (bytes) {
         size_t n = GRANULE - ((uintptr_t)host & (GRANULE - 1));
         n = n < bytes ? n : bytes;
@@ -376,6 +398,7 @@ static void emit_watched_store(struct x64_asm *a, const struct watched_site *s)
     emit_lock(a, s);
     asm_jcc(a, CC_NE, s->slow);
     emit_store_and_unlock(a, s);
+    asm_alu_mi(a, ALU_ADD, 4, VFIELD(excl_stores), 1);
 }
 
 static void emit_watched_ldrex(struct x64_asm *a, const struct watched_site *s)
@@ -456,6 +479,7 @@ static bool launch(struct error *e)
         return false;
     }
     window_in = window_out = 0;
+    stores_paid = 0;
     memset(words, 0, sizeof words);
     return true;
 }

@@ -79,6 +79,7 @@ static int setup(void **state)
     nvcpus = 3;
     stops = 0;
     *atomics_llsc.head.params[0].value = 1024;
+    *atomics_llsc.head.params[1].value = 4000;
     atomics = &atomics_llsc;
     assert_true(atomics->launch(&e));
     assert_ptr_equal(atomics, &atomics_llsc);
@@ -229,6 +230,35 @@ static void the_window_rolls(void **state)
     assert_true(cond(1, PAGE_B, 4, MEM_32)); /* the younger one stands */
 }
 
+/* Stores to watched frames pay for letting frames go, oldest first, when the next one is watched. */
+static void stores_shrink_the_window(void **state)
+{
+    (void)state;
+    *atomics_llsc.head.params[1].value = 10;
+    for (unsigned k = 0; k < 20; k++)
+        link_(0, (gva)RAM + 0x10000 + k * 0x1000, MEM_32);
+    for (unsigned k = 0; k < 39; k++)
+        plain(1, (gva)RAM + 0x23000, k, MEM_32);
+    plain(1, CELL, 1, MEM_32);
+    assert_int_equal(stops, 0);
+    link_(0, CELL, MEM_32); /* has vCPU 1's entry dropped */
+    assert_int_equal(stops, 1);
+    for (unsigned k = 0; k < 20; k++) {
+        uint32_t word = atomic_load(page_state(RAM + 0x10000 + k * 0x1000));
+        assert_int_equal(word & PAGE_EXCL, k < 3 ? 0 : PAGE_EXCL);
+    }
+    /* The rest of the stores counts on; some frames stay whatever happens. */
+    for (unsigned k = 0; k < 1000; k++)
+        plain(1, CELL, k, MEM_32);
+    plain(1, PAGE_B, 1, MEM_32);
+    link_(0, PAGE_B, MEM_32);
+    unsigned left = 0;
+    for (gva f = (gva)RAM; f < RAM + (1 << 20); f += 0x1000)
+        left += (atomic_load(page_state(f)) & PAGE_EXCL) != 0;
+    assert_int_equal(left, 16);
+    assert_true(cond(0, PAGE_B, 1, MEM_32));
+}
+
 /* -- Races ---------------------------------------------------------------------------------------------------------------- */
 
 #define ADDS 30000
@@ -301,6 +331,7 @@ int main(void)
         T(own_stores),
         T(swaps),
         T(the_window_rolls),
+        T(stores_shrink_the_window),
         T(plain_stores_beside_exclusives_stand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
