@@ -141,7 +141,7 @@ static struct mutex window_lock = MUTEX_INIT(RANK_WINDOW);
 
 static const struct param params[] = {
     {"pages", "frames", "how many frames are watched before the oldest are let go", 8192, 1, WINDOW_MAX, &window_pages},
-    {"stores", "stores", "to watched frames after which the oldest one is let go", 4000, 1, UINT32_MAX, &stores_per_frame},
+    {"stores", "stores", "to watched frames after which the oldest one is let go", 2000, 1, UINT32_MAX, &stores_per_frame},
     {0},
 };
 
