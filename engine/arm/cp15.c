@@ -17,46 +17,12 @@
 #include "engine/arm/cp15.h"
 
 #include "engine/arm/arm.h"
+#include "engine/arm/cp15_reg.h"
 #include "engine/arm/state.h"
 #include "engine/base/log.h"
 #include "engine/mem/softmmu.h"
 #include "engine/sync/sync.h"
 #include "engine/tb/tb.h"
-
-enum { R1 = 1, W1 = 2, R0 = 4, W0 = 8, RW1 = R1 | W1, RW0 = R0 | W0 };
-#define ANY 16 /* of CRm: all of them */
-
-struct reg {
-    const char *name;
-    uint8_t cp, opc1, crn, crm, opc2, access;
-    uint16_t field; /* offset in struct arm_sys, or NONE */
-    uint32_t value; /* at reset */
-    uint32_t mask;  /* writable bits */
-    bool (*when)(struct vcpu *v, bool write);
-    uint32_t (*read)(struct vcpu *v, const struct reg *r);
-    void (*write)(struct vcpu *v, const struct reg *r, uint32_t val);
-    uint8_t arg;
-};
-#define NONE 0xffff
-
-struct reg64 {
-    const char *name;
-    uint8_t cp, opc1, crm, access;
-    bool (*when)(struct vcpu *v, bool write);
-    uint64_t (*read)(struct vcpu *v, const struct reg64 *r);
-    void (*write)(struct vcpu *v, const struct reg64 *r, uint64_t val);
-    uint8_t arg;
-};
-
-static inline bool user(const struct vcpu *v)
-{
-    return arm_mode(v) == MODE_USR;
-}
-
-static inline uint32_t *field(struct vcpu *v, const struct reg *r)
-{
-    return (uint32_t *)(void *)((char *)&v->sys + r->field);
-}
 
 static void ignore(struct vcpu *v, const struct reg *r, uint32_t val)
 {
@@ -91,7 +57,7 @@ static void sctlr_write(struct vcpu *v, const struct reg *r, uint32_t val)
 
 static void flushing_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
-    uint32_t *f = field(v, r), old = *f;
+    uint32_t *f = cp15_field(v, r), old = *f;
     *f = (old & ~r->mask) | (val & r->mask);
     if (*f != old)
         softmmu_flush_all(v);
@@ -287,7 +253,7 @@ static uint32_t ccsidr_read(struct vcpu *v, const struct reg *r)
 
 static void vbar_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
-    *field(v, r) = val & ~0x1fu;
+    *cp15_field(v, r) = val & ~0x1fu;
 }
 
 static uint32_t isr_read(struct vcpu *v, const struct reg *r)
@@ -307,227 +273,7 @@ static uint32_t cbar_read(struct vcpu *v, const struct reg *r)
 static bool teehbr_when(struct vcpu *v, bool write)
 {
     (void)write;
-    return !user(v) || !(v->sys.teecr & 1);
-}
-
-/* -- Generic timer ------------------------------------------------------------------------------------------------ */
-
-enum { T_SECURE, T_NONSECURE, T_HYP, T_VIRTUAL };
-enum { T_CTL, T_CVAL, T_TVAL };
-#define T_ARG(which, reg) ((which) << 2 | (reg))
-
-/* CNTKCTL (B4.1.26): what User mode may do. */
-static bool user_counter(struct vcpu *v, bool write)
-{
-    (void)write;
-    return !user(v) || (v->sys.cntkctl & 3);
-}
-
-static bool user_cntpct(struct vcpu *v, bool write)
-{
-    (void)write;
-    return !user(v) || (v->sys.cntkctl & 1);
-}
-
-static bool user_cntvct(struct vcpu *v, bool write)
-{
-    (void)write;
-    return !user(v) || (v->sys.cntkctl & 2);
-}
-
-static bool user_cntv(struct vcpu *v, bool write)
-{
-    (void)write;
-    return !user(v) || (v->sys.cntkctl & BIT(8));
-}
-
-static bool user_cntp(struct vcpu *v, bool write)
-{
-    (void)write;
-    return !user(v) || (v->sys.cntkctl & BIT(9));
-}
-
-static unsigned timer_of(const struct vcpu *v, unsigned arg)
-{
-    unsigned which = arg >> 2;
-    return which == T_SECURE && (v->sys.scr & SCR_NS) ? T_NONSECURE : which;
-}
-
-static uint64_t timer_get(struct vcpu *v, unsigned arg)
-{
-    return v->cpu_ops ? v->cpu_ops->timer_read(v->index, timer_of(v, arg), arg & 3) : 0;
-}
-
-static void timer_put(struct vcpu *v, unsigned arg, uint64_t val)
-{
-    if (v->cpu_ops)
-        v->cpu_ops->timer_write(v->index, timer_of(v, arg), arg & 3, val);
-}
-
-static uint32_t timer_read(struct vcpu *v, const struct reg *r)
-{
-    return (uint32_t)timer_get(v, r->arg);
-}
-
-static void timer_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    timer_put(v, r->arg, val);
-}
-
-static uint64_t timer_read64(struct vcpu *v, const struct reg64 *r)
-{
-    return timer_get(v, r->arg);
-}
-
-static void timer_write64(struct vcpu *v, const struct reg64 *r, uint64_t val)
-{
-    timer_put(v, r->arg, val);
-}
-
-/* arg: 1 virtual. */
-static uint64_t counter_read64(struct vcpu *v, const struct reg64 *r)
-{
-    if (!v->cpu_ops)
-        return 0;
-    return v->cpu_ops->cntpct(v->index) - (r->arg ? v->cpu_ops->cntvoff_read(v->index) : 0);
-}
-
-/* CNTVOFF is for Hyp mode, and for Monitor mode with SCR.NS set. */
-static bool cntvoff_when(struct vcpu *v, bool write)
-{
-    (void)write;
-    return arm_mode(v) == MODE_MON && (v->sys.scr & SCR_NS);
-}
-
-static uint64_t cntvoff_read64(struct vcpu *v, const struct reg64 *r)
-{
-    (void)r;
-    return v->cpu_ops ? v->cpu_ops->cntvoff_read(v->index) : 0;
-}
-
-static void cntvoff_write64(struct vcpu *v, const struct reg64 *r, uint64_t val)
-{
-    (void)r;
-    if (v->cpu_ops)
-        v->cpu_ops->cntvoff_write(v->index, val);
-}
-
-/* -- Performance monitors ---------------------------------------------------------------------------------------- */
-
-#define PMU_COUNTERS 6u
-#define PMU_CYCLES   BIT(31)
-#define PMU_ALL      (PMU_CYCLES | (BIT(PMU_COUNTERS) - 1))
-enum {
-    PMCR_E = BIT(0),
-    PMCR_P = BIT(1),
-    PMCR_C = BIT(2),
-    PMCR_D = BIT(3),
-    PMCR_X = BIT(4),
-    PMCR_DP = BIT(5)
-};
-
-static bool pmu_user(struct vcpu *v, bool write)
-{
-    (void)write;
-    return !user(v) || (v->sys.pmuserenr & 1);
-}
-
-static uint64_t pmu_ticks(const struct vcpu *v)
-{
-    return now_ns() >> (v->sys.pmcr & PMCR_D ? 6 : 0);
-}
-
-static bool pmccntr_running(const struct vcpu *v)
-{
-    return (v->sys.pmcr & PMCR_E) && (v->sys.pmcnten & PMU_CYCLES);
-}
-
-static uint32_t pmccntr_get(const struct vcpu *v)
-{
-    return (uint32_t)(pmccntr_running(v) ? pmu_ticks(v) - v->sys.pmccntr_offset
-                                         : v->sys.pmccntr_offset);
-}
-
-static void pmccntr_set(struct vcpu *v, uint32_t val)
-{
-    v->sys.pmccntr_offset = pmccntr_running(v) ? pmu_ticks(v) - val : val;
-}
-
-static void pmcr_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    uint32_t cycles = val & PMCR_C ? 0 : pmccntr_get(v);
-    if (val & PMCR_P)
-        memset(v->sys.pmxevcntr, 0, sizeof(v->sys.pmxevcntr));
-    v->sys.pmcr = (v->sys.pmcr & ~r->mask) | (val & r->mask);
-    pmccntr_set(v, cycles);
-}
-
-/* Registers that come as a pair of "set these bits" and "clear these bits" of one field. arg: 1 clear. */
-static void pmu_bits_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    uint32_t cycles = pmccntr_get(v);
-    if (r->arg)
-        *field(v, r) &= ~(val & PMU_ALL);
-    else
-        *field(v, r) |= val & PMU_ALL;
-    pmccntr_set(v, cycles);
-}
-
-static uint32_t pmccntr_read(struct vcpu *v, const struct reg *r)
-{
-    (void)r;
-    return pmccntr_get(v);
-}
-
-static void pmccntr_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    (void)r;
-    pmccntr_set(v, val);
-}
-
-static uint64_t pmccntr_read64(struct vcpu *v, const struct reg64 *r)
-{
-    (void)r;
-    return pmccntr_get(v);
-}
-
-static void pmccntr_write64(struct vcpu *v, const struct reg64 *r, uint64_t val)
-{
-    (void)r;
-    pmccntr_set(v, (uint32_t)val);
-}
-
-/* Event 0 is the software increment. */
-static void pmswinc_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    (void)r;
-    for (unsigned i = 0; i < PMU_COUNTERS; i++) {
-        if ((v->sys.pmcr & PMCR_E) && bit(val & v->sys.pmcnten, i) &&
-            !(v->sys.pmxevtyper[i] & 0xff))
-            v->sys.pmovsr |= ++v->sys.pmxevcntr[i] == 0 ? BIT(i) : 0;
-    }
-}
-
-static uint32_t *selected(struct vcpu *v, bool type)
-{
-    uint32_t n = v->sys.pmselr & 31;
-    if (type && n == 31)
-        return &v->sys.pmccfiltr;
-    return n < PMU_COUNTERS ? (type ? &v->sys.pmxevtyper[n] : &v->sys.pmxevcntr[n]) : NULL;
-}
-
-/* arg: 1 type, 0 count */
-static uint32_t pmxev_read(struct vcpu *v, const struct reg *r)
-{
-    uint32_t *p = selected(v, r->arg);
-    return p ? *p : 0;
-}
-
-static void pmxev_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    uint32_t *p = selected(v, r->arg);
-    if (p)
-        *p = r->arg ? val & 0xfc0000ffu : val;
+    return !cp15_user(v) || !(v->sys.teecr & 1);
 }
 
 /* -- The table ------------------------------------------------------------------------------------------------------ */
@@ -647,22 +393,22 @@ static const struct reg regs[] = {
     /* c9: level 2 cache, performance monitors */
     FIELD_("L2CTLR", 15, 1, 9, 0, 2, RW1, l2ctlr, BIT(23), 0x003fffff), /* 25..24: cores - 1; 23: has a GIC */
     FIELD_("L2ECTLR", 15, 1, 9, 0, 3, RW1, l2ectlr, 0, ~0u),
-    {"PMCR", 15, 0, 9, 12, 0, RW1 | RW0, F(pmcr), 0x410f3000, PMCR_E | PMCR_D | PMCR_X | PMCR_DP, pmu_user, NULL,
-     pmcr_write, 0},
-    {"PMCNTENSET", 15, 0, 9, 12, 1, RW1 | RW0, F(pmcnten), 0, 0, pmu_user, NULL, pmu_bits_write, 0},
-    {"PMCNTENCLR", 15, 0, 9, 12, 2, RW1 | RW0, F(pmcnten), 0, 0, pmu_user, NULL, pmu_bits_write, 1},
-    {"PMOVSR", 15, 0, 9, 12, 3, RW1 | RW0, F(pmovsr), 0, 0, pmu_user, NULL, pmu_bits_write, 1},
-    {"PMSWINC", 15, 0, 9, 12, 4, W1 | W0, NONE, 0, 0, pmu_user, NULL, pmswinc_write, 0},
-    {"PMSELR", 15, 0, 9, 12, 5, RW1 | RW0, F(pmselr), 0, 31, pmu_user, NULL, NULL, 0},
-    {"PMCEID0", 15, 0, 9, 12, 6, R1 | R0, NONE, 1, 0, pmu_user, NULL, ignore, 0}, /* software increment */
-    {"PMCEID1", 15, 0, 9, 12, 7, R1 | R0, NONE, 0, 0, pmu_user, NULL, ignore, 0},
-    {"PMCCNTR", 15, 0, 9, 13, 0, RW1 | RW0, NONE, 0, 0, pmu_user, pmccntr_read, pmccntr_write, 0},
-    {"PMXEVTYPER", 15, 0, 9, 13, 1, RW1 | RW0, NONE, 0, 0, pmu_user, pmxev_read, pmxev_write, 1},
-    {"PMXEVCNTR", 15, 0, 9, 13, 2, RW1 | RW0, NONE, 0, 0, pmu_user, pmxev_read, pmxev_write, 0},
+    {"PMCR", 15, 0, 9, 12, 0, RW1 | RW0, F(pmcr), 0x410f3000, PMCR_E | PMCR_D | PMCR_X | PMCR_DP, cp15_pmu_user, NULL,
+     cp15_pmcr_write, 0},
+    {"PMCNTENSET", 15, 0, 9, 12, 1, RW1 | RW0, F(pmcnten), 0, 0, cp15_pmu_user, NULL, cp15_pmu_bits_write, 0},
+    {"PMCNTENCLR", 15, 0, 9, 12, 2, RW1 | RW0, F(pmcnten), 0, 0, cp15_pmu_user, NULL, cp15_pmu_bits_write, 1},
+    {"PMOVSR", 15, 0, 9, 12, 3, RW1 | RW0, F(pmovsr), 0, 0, cp15_pmu_user, NULL, cp15_pmu_bits_write, 1},
+    {"PMSWINC", 15, 0, 9, 12, 4, W1 | W0, NONE, 0, 0, cp15_pmu_user, NULL, cp15_pmswinc_write, 0},
+    {"PMSELR", 15, 0, 9, 12, 5, RW1 | RW0, F(pmselr), 0, 31, cp15_pmu_user, NULL, NULL, 0},
+    {"PMCEID0", 15, 0, 9, 12, 6, R1 | R0, NONE, 1, 0, cp15_pmu_user, NULL, ignore, 0}, /* software increment */
+    {"PMCEID1", 15, 0, 9, 12, 7, R1 | R0, NONE, 0, 0, cp15_pmu_user, NULL, ignore, 0},
+    {"PMCCNTR", 15, 0, 9, 13, 0, RW1 | RW0, NONE, 0, 0, cp15_pmu_user, cp15_pmccntr_read, cp15_pmccntr_write, 0},
+    {"PMXEVTYPER", 15, 0, 9, 13, 1, RW1 | RW0, NONE, 0, 0, cp15_pmu_user, cp15_pmxev_read, cp15_pmxev_write, 1},
+    {"PMXEVCNTR", 15, 0, 9, 13, 2, RW1 | RW0, NONE, 0, 0, cp15_pmu_user, cp15_pmxev_read, cp15_pmxev_write, 0},
     {"PMUSERENR", 15, 0, 9, 14, 0, RW1 | R0, F(pmuserenr), 0, 1, NULL, NULL, NULL, 0},
-    {"PMINTENSET", 15, 0, 9, 14, 1, RW1, F(pminten), 0, 0, NULL, NULL, pmu_bits_write, 0},
-    {"PMINTENCLR", 15, 0, 9, 14, 2, RW1, F(pminten), 0, 0, NULL, NULL, pmu_bits_write, 1},
-    {"PMOVSSET", 15, 0, 9, 14, 3, RW1, F(pmovsr), 0, 0, NULL, NULL, pmu_bits_write, 0},
+    {"PMINTENSET", 15, 0, 9, 14, 1, RW1, F(pminten), 0, 0, NULL, NULL, cp15_pmu_bits_write, 0},
+    {"PMINTENCLR", 15, 0, 9, 14, 2, RW1, F(pminten), 0, 0, NULL, NULL, cp15_pmu_bits_write, 1},
+    {"PMOVSSET", 15, 0, 9, 14, 3, RW1, F(pmovsr), 0, 0, NULL, NULL, cp15_pmu_bits_write, 0},
 
     /* c10: memory attributes */
     {"PRRR", 15, 0, 10, 2, 0, RW1, F(prrr), 0x00098aa4, ~0u, NULL, NULL, flushing_write, 0},
@@ -681,12 +427,12 @@ static const struct reg regs[] = {
     FIELD_("TPIDRPRW", 15, 0, 13, 0, 4, RW1, tpidrprw, 0, ~0u),
 
     /* c14: generic timer */
-    {"CNTFRQ", 15, 0, 14, 0, 0, RW1 | R0, F(cntfrq), 0, ~0u, user_counter, NULL, NULL, 0},
+    {"CNTFRQ", 15, 0, 14, 0, 0, RW1 | R0, F(cntfrq), 0, ~0u, cp15_user_counter, NULL, NULL, 0},
     FIELD_("CNTKCTL", 15, 0, 14, 1, 0, RW1, cntkctl, 0, 0x3ff),
-    {"CNTP_TVAL", 15, 0, 14, 2, 0, RW1 | RW0, NONE, 0, 0, user_cntp, timer_read, timer_write, T_ARG(T_SECURE, T_TVAL)},
-    {"CNTP_CTL", 15, 0, 14, 2, 1, RW1 | RW0, NONE, 0, 0, user_cntp, timer_read, timer_write, T_ARG(T_SECURE, T_CTL)},
-    {"CNTV_TVAL", 15, 0, 14, 3, 0, RW1 | RW0, NONE, 0, 0, user_cntv, timer_read, timer_write, T_ARG(T_VIRTUAL, T_TVAL)},
-    {"CNTV_CTL", 15, 0, 14, 3, 1, RW1 | RW0, NONE, 0, 0, user_cntv, timer_read, timer_write, T_ARG(T_VIRTUAL, T_CTL)},
+    {"CNTP_TVAL", 15, 0, 14, 2, 0, RW1 | RW0, NONE, 0, 0, cp15_user_cntp, cp15_timer_read, cp15_timer_write, T_ARG(T_SECURE, T_TVAL)},
+    {"CNTP_CTL", 15, 0, 14, 2, 1, RW1 | RW0, NONE, 0, 0, cp15_user_cntp, cp15_timer_read, cp15_timer_write, T_ARG(T_SECURE, T_CTL)},
+    {"CNTV_TVAL", 15, 0, 14, 3, 0, RW1 | RW0, NONE, 0, 0, cp15_user_cntv, cp15_timer_read, cp15_timer_write, T_ARG(T_VIRTUAL, T_TVAL)},
+    {"CNTV_CTL", 15, 0, 14, 3, 1, RW1 | RW0, NONE, 0, 0, cp15_user_cntv, cp15_timer_read, cp15_timer_write, T_ARG(T_VIRTUAL, T_CTL)},
 
     /* c15: of the A15 itself */
     {"CBAR", 15, 4, 15, 0, 0, R1, NONE, 0, 0, NULL, cbar_read, ignore, 0},
@@ -730,12 +476,12 @@ static const struct reg64 regs64[] = {
     {"TTBR0", 15, 0, 2, RW1, NULL, ttbr_read64, ttbr_write64, 0},
     {"TTBR1", 15, 1, 2, RW1, NULL, ttbr_read64, ttbr_write64, 1},
     {"PAR", 15, 0, 7, RW1, NULL, par_read64, par_write64, 0},
-    {"PMCCNTR", 15, 0, 9, RW1 | RW0, pmu_user, pmccntr_read64, pmccntr_write64, 0},
-    {"CNTPCT", 15, 0, 14, R1 | R0, user_cntpct, counter_read64, NULL, 0},
-    {"CNTVCT", 15, 1, 14, R1 | R0, user_cntvct, counter_read64, NULL, 1},
-    {"CNTP_CVAL", 15, 2, 14, RW1 | RW0, user_cntp, timer_read64, timer_write64, T_ARG(T_SECURE, T_CVAL)},
-    {"CNTV_CVAL", 15, 3, 14, RW1 | RW0, user_cntv, timer_read64, timer_write64, T_ARG(T_VIRTUAL, T_CVAL)},
-    {"CNTVOFF", 15, 4, 14, RW1, cntvoff_when, cntvoff_read64, cntvoff_write64, 0},
+    {"PMCCNTR", 15, 0, 9, RW1 | RW0, cp15_pmu_user, cp15_pmccntr_read64, cp15_pmccntr_write64, 0},
+    {"CNTPCT", 15, 0, 14, R1 | R0, cp15_user_cntpct, cp15_counter_read64, NULL, 0},
+    {"CNTVCT", 15, 1, 14, R1 | R0, cp15_user_cntvct, cp15_counter_read64, NULL, 1},
+    {"CNTP_CVAL", 15, 2, 14, RW1 | RW0, cp15_user_cntp, cp15_timer_read64, cp15_timer_write64, T_ARG(T_SECURE, T_CVAL)},
+    {"CNTV_CVAL", 15, 3, 14, RW1 | RW0, cp15_user_cntv, cp15_timer_read64, cp15_timer_write64, T_ARG(T_VIRTUAL, T_CVAL)},
+    {"CNTVOFF", 15, 4, 14, RW1, cp15_cntvoff_when, cp15_cntvoff_read64, cp15_cntvoff_write64, 0},
     {"DBGDRAR", 14, 0, 1, R1 | R0, NULL, NULL, NULL, 0},
     {"DBGDSAR", 14, 0, 2, R1 | R0, NULL, NULL, NULL, 0},
 };
@@ -789,7 +535,7 @@ static const struct reg64 *find64(uint32_t enc)
 
 static bool refuse(struct vcpu *v, uint32_t enc, const char *name)
 {
-    if (!user(v))
+    if (!cp15_user(v))
         guest_error(
             "vCPU %u at %#x: no access to cp%u opc1=%u CRn=%u CRm=%u opc2=%u (%s): undefined",
             v->index, v->r[15], bits(enc, 11, 8), bits(enc, 23, 21), bits(enc, 19, 16),
@@ -799,7 +545,7 @@ static bool refuse(struct vcpu *v, uint32_t enc, const char *name)
 
 static bool may(struct vcpu *v, unsigned access, bool write)
 {
-    return access & (write ? (user(v) ? W0 : W1) : (user(v) ? R0 : R1));
+    return access & (write ? (cp15_user(v) ? W0 : W1) : (cp15_user(v) ? R0 : R1));
 }
 
 /* -- Accesses ---------------------------------------------------------------------------------------------------------------- */
@@ -809,7 +555,7 @@ bool cp15_read(struct vcpu *v, uint32_t enc, uint32_t *val)
     const struct reg *r = find(enc);
     if (!r || !may(v, r->access, false) || (r->when && !r->when(v, false)))
         return refuse(v, enc, r ? r->name : NULL);
-    *val = r->read ? r->read(v, r) : r->field != NONE ? *field(v, r) : r->value;
+    *val = r->read ? r->read(v, r) : r->field != NONE ? *cp15_field(v, r) : r->value;
     return true;
 }
 
@@ -821,7 +567,7 @@ bool cp15_write(struct vcpu *v, uint32_t enc, uint32_t val)
     if (r->write)
         r->write(v, r, val);
     else
-        *field(v, r) = (*field(v, r) & ~r->mask) | (val & r->mask);
+        *cp15_field(v, r) = (*cp15_field(v, r) & ~r->mask) | (val & r->mask);
     return true;
 }
 
@@ -858,7 +604,7 @@ void cp15_reset(struct vcpu *v)
         index_rows();
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++) {
         if (regs[i].field != NONE)
-            *field(v, &regs[i]) = regs[i].value;
+            *cp15_field(v, &regs[i]) = regs[i].value;
     }
     struct arm_sys *s = &v->sys;
     s->ttbr0 = s->ttbr1 = s->par = s->pmccntr_offset = 0;
