@@ -470,6 +470,7 @@ struct interp_end interp_run(struct vcpu *v, const struct ir_block *b,
 
         case IR_CALL:
         case IR_CALL64:
+            count(v, HELPER_CALLS);
             r = call_helper(v, n, x, y, in->c != IR_NONE ? (uint32_t)val[in->c] : 0);
             break;
 

@@ -213,7 +213,7 @@ static inline unsigned vcpu_mmu_mode(const struct vcpu *v)
     X(EXCEPTIONS, "exceptions", "1", "guest exceptions taken")                                     \
     X(INTERRUPTS, "interrupts", "1", "guest interrupts taken")                                     \
     X(WFI, "wfi", "1", "sleeps in WFI or WFE")                                                     \
-    X(HELPER_CALLS, "helper_calls", "1", "slow-path calls other than memory")                      \
+    X(HELPER_CALLS, "helper_calls", "1", "calls of helpers, other than for memory; counted like guest_insns")                      \
     X(GUEST_INSNS, "guest_insns", "1", "guest instructions begun, also if their condition fails: by the interpreter, and by translated code if it counts")
 
 enum counter_id {

@@ -362,6 +362,8 @@ void lower_flow(struct xlate *x);
 
 /* --count-insns: n more, or fewer, guest instructions were begun. */
 void emit_count_insns(struct xlate *x, int n);
+/* --count-insns: before the call of a helper; EFLAGS are destroyed, as by the call. */
+void emit_count_call(struct xlate *x);
 
 struct cold *cold_new(struct xlate *x, enum cold_kind kind);
 /* Everything that translated code leaves to C must know: pc, ITSTATE. */

@@ -83,12 +83,22 @@ static unsigned survey(struct xlate *x)
     return ncold;
 }
 
+static void emit_add(struct xlate *x, enum counter_id id, int n)
+{
+    asm_alu_mi(&x->a, ALU_ADD, 8, vmem(offsetof(struct vcpu, counters) + id * sizeof(uint64_t)),
+               (uint32_t)n);
+}
+
 void emit_count_insns(struct xlate *x, int n)
 {
     flags_clobber(x);
-    asm_alu_mi(&x->a, ALU_ADD, 8,
-               vmem(offsetof(struct vcpu, counters) + CNT_GUEST_INSNS * sizeof(uint64_t)),
-               (uint32_t)n);
+    emit_add(x, CNT_GUEST_INSNS, n);
+}
+
+void emit_count_call(struct xlate *x)
+{
+    if (UNLIKELY(x->req->count_insns))
+        emit_add(x, CNT_HELPER_CALLS, 1);
 }
 
 static void lower_op(struct xlate *x)

@@ -76,6 +76,7 @@ void lower_call(struct xlate *x)
         x->it_stale |= x->it != 0;
     }
     emit_call_args(x, arg, h->nargs);
+    emit_count_call(x);
     emit_thunk_call(x, x64_stubs.helper[in->imm]);
     for (unsigned k = 0; k < h->nargs; k++)
         alloc_done(x, v[k]);

@@ -105,6 +105,7 @@ static void emit_slow(struct xlate *x, struct slow_call *s)
     static const int8_t to[3] = {RAX, RDX, RCX};
     for (unsigned k = 0; k < s->nargs; k++)
         asm_mov_ri(a, to[k], s->arg[k]);
+    emit_count_call(x);
     emit_thunk_call(x, x64_stubs.helper_keep[s->helper]);
     if (pushed & 1)
         asm_pop(a, RCX);

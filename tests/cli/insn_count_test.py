@@ -44,6 +44,12 @@ class Counts(unittest.TestCase):
                 with self.subTest(isa=isa, options=options):
                     self.assertEqual(insns(stats_of(isa, *options)), want)
 
+    def test_helper_calls(self) -> None:
+        want = stats_of("a32", "--engine=interp")["counters"]["helper_calls"]["value"]
+        self.assertGreater(want, 100)
+        for options in ([], ["--no-chain"], ["--max-insns=2"]):
+            self.assertEqual(stats_of("a32", "--count-insns", *options)["counters"]["helper_calls"]["value"], want)
+
     def test_code_counts_only_when_asked(self) -> None:
         plain, counting = stats_of("a32"), stats_of("a32", "--count-insns")
         self.assertEqual(insns(plain), 0)
