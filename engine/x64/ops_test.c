@@ -13,8 +13,11 @@
 
 #include <capstone/capstone.h>
 
+#include "engine/ir/helpers.h"
 #include "engine/ir/random_testlib.h"
+#include "engine/ir/vec_ops.h"
 #include "engine/vcpu/key.h"
+#include "engine/x64/stubs.h"
 #include "engine/x64/x64_testlib.h"
 #include "strategies/atomics/atomics.h"
 
@@ -364,10 +367,11 @@ static void test_bound(void **state)
 {
     (void)state;
     test_vcpu();
-    for (unsigned kind = 0; kind < 6; kind++) {
+    for (unsigned kind = 0; kind < 8; kind++) {
         struct ir_block *b = fresh();
         struct x64_code code;
 
+        x64_host.avx2 = kind >= 6 && __builtin_cpu_supports("avx2"); /* not run, only translated */
         ir_bin_s(b, IR_SUB, ir_get_reg(b, 0), ir_get_reg(b, 9), FLAG_V | FLAG_C);
         ir_bin_s(b, IR_XOR, ir_get_reg(b, 1), ir_get_reg(b, 10), FLAG_NZ);
         for (unsigned k = 0; b->n < 700; k++) {
@@ -386,7 +390,12 @@ static void test_bound(void **state)
                            ir_load(b, ir_bin(b, IR_ADD, x, ir_const(b, 4 * (k % 8))), MEM_32));
                 break;
             case 4: ir_store(b, y, ir_bin(b, IR_PACK64, x, y), MEM_64); break;
-            default: ir_exit_if(b, k % COND_AL, 0x9000 + 4 * k); break;
+            case 5: ir_exit_if(b, k % COND_AL, 0x9000 + 4 * k); break;
+            case 6: ir_call(b, HELPER_VNMLA_D, ir_const(b, 1), ir_const(b, 2), ir_const(b, 3)); break;
+            default: /* vmla.f32 q8, q9, q10; by turns with another, lest what is known of q8 helps */
+                ir_call(b, HELPER_VEC, ir_const(b, k & 1 ? VOP_add_32 : VOP_mla_f),
+                        ir_const(b, 16 | 18 << VREG_N | 20 << VREG_M | VREG_Q), ir_const(b, 0));
+                break;
             }
         }
         ir_exit(b, 0xa000);
@@ -396,6 +405,7 @@ static void test_bound(void **state)
         printf("kind %u: %u IR instructions, %zu bytes, bound %zu\n", kind, b->n, code.bytes,
                x64_code_bound(b->n));
     }
+    x64_host.avx2 = false;
 }
 
 int main(void)
