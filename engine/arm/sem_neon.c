@@ -322,15 +322,15 @@ static ir_val swap_elements(struct xlate *x, ir_val v, unsigned log2)
 }
 
 /* Doublewords in memory's order, without regard to what is in them. */
-static void transfer64(struct xlate *x, ir_val addr, bool is_load, size_t env, unsigned log2)
+static void transfer64(struct xlate *x, ir_val addr, bool is_load, size_t env, unsigned log2, uint8_t align)
 {
     if (is_load) {
-        ir_val v = ir_emit(x->b, IR_LD64, 0, MEM_64, addr, IR_NONE, IR_NONE, 0, 0);
+        ir_val v = ir_emit(x->b, IR_LD64, 0, MEM_64 | align, addr, IR_NONE, IR_NONE, 0, 0);
         ir_emit(x->b, IR_ST_ENV64, 0, 0, swap_elements(x, v, log2), IR_NONE, IR_NONE, (uint32_t)env,
                 0);
     } else {
         ir_val v = ir_emit(x->b, IR_LD_ENV64, 0, 0, IR_NONE, IR_NONE, IR_NONE, (uint32_t)env, 0);
-        ir_emit(x->b, IR_ST64, 0, MEM_64, addr, swap_elements(x, v, log2), IR_NONE, 0, 0);
+        ir_emit(x->b, IR_ST64, 0, MEM_64 | align, addr, swap_elements(x, v, log2), IR_NONE, 0, 0);
     }
 }
 
@@ -349,7 +349,11 @@ void op_neon_multiple(struct xlate *x, uint32_t arg)
     unsigned highest = d + (n - 1) * step + groups - 1;
     if (!structure_ok(x, highest))
         return;
-    check_alignment(x, align ? 4u << align : xlate_flag(x, TBF_ALIGN) ? 1u << log2 : 1, !is_load);
+    /* The first access finds alignments of 8 and 16 out by itself. */
+    unsigned bytes = align ? 4u << align : xlate_flag(x, TBF_ALIGN) ? 1u << log2 : 1;
+    uint8_t first = bytes == 8 ? MEM_ALIGN : bytes == 16 ? MEM_ALIGN16 : 0;
+    if (!first)
+        check_alignment(x, bytes, !is_load);
     ir_val base = get_reg(x, F('n'));
     uint32_t off = 0;
     for (unsigned g = 0; g < groups; g++) {
@@ -359,7 +363,7 @@ void op_neon_multiple(struct xlate *x, uint32_t arg)
         for (unsigned k = 0; k < n; k++, off += 8) {
             size_t env = n > 1 && !is_load ? offsetof(struct vcpu, vtmp) + 8 * (size_t)k
                                            : VFP_D(d + g + k * step);
-            transfer64(x, at_offset(x, base, off), is_load, env, log2);
+            transfer64(x, at_offset(x, base, off), is_load, env, log2, off ? 0 : first);
         }
         if (n > 1 && is_load)
             call(x, HELPER_VEC_DEINTERLEAVE, imm32(x, d + g), how, IR_NONE);

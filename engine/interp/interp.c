@@ -25,7 +25,8 @@ static unsigned mem_mode(const struct vcpu *v, uint32_t mem)
 /* Host address of [va, va+bytes) when the flat table has it and no alignment rule is broken, else NULL. */
 static uint8_t *flat_host(const struct vcpu *v, gva va, unsigned bytes, uint32_t mem, bool store)
 {
-    if (((mem & MEM_ALIGN) && (va & (bytes - 1))) || ((mem & MEM_ALIGN4) && (va & 3)))
+    if (((mem & MEM_ALIGN) && (va & (bytes - 1))) || ((mem & MEM_ALIGN4) && (va & 3)) ||
+        ((mem & MEM_ALIGN16) && (va & 15)))
         return NULL;
     if ((va & (GUEST_PAGE_SIZE - 1)) + bytes > GUEST_PAGE_SIZE)
         return NULL;

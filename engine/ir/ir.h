@@ -47,6 +47,7 @@ enum {
     MEM_ALIGN = 16,  /* alignment fault if not a multiple of the size, whatever SCTLR.A says.
                         (With SCTLR.A=1 the front end sets this on all.) */
     MEM_ALIGN4 = 32, /* must be a multiple of 4 (LDRD/STRD, LDM): alignment fault */
+    MEM_ALIGN16 = 64, /* ... of 16 (the first doubleword of VLDn, VSTn with :128) */
 };
 
 /* exit_* aux */

@@ -52,9 +52,9 @@ static const char *const cond_names[] = {"eq", "ne", "cs", "cc", "mi", "pl", "vs
 
 static void add_mem(struct text *t, uint8_t aux)
 {
-    add(t, ".%s%u%s%s%s", aux & MEM_SIGNED ? "s" : "", 8u << (aux & MEM_SIZE),
+    add(t, ".%s%u%s%s%s%s", aux & MEM_SIGNED ? "s" : "", 8u << (aux & MEM_SIZE),
         aux & MEM_USER ? ".user" : "", aux & MEM_ALIGN ? ".align" : "",
-        aux & MEM_ALIGN4 ? ".align4" : "");
+        aux & MEM_ALIGN4 ? ".align4" : "", aux & MEM_ALIGN16 ? ".align16" : "");
 }
 
 static void add_head(struct text *t, const struct ir_ins *in)

@@ -36,7 +36,8 @@ static inline bool crosses(gva va, unsigned bytes)
 
 static void check_alignment(struct vcpu *v, gva va, uint32_t mem, bool write)
 {
-    if (((mem & MEM_ALIGN) && (va & (size_of(mem) - 1))) || ((mem & MEM_ALIGN4) && (va & 3)))
+    if (((mem & MEM_ALIGN) && (va & (size_of(mem) - 1))) || ((mem & MEM_ALIGN4) && (va & 3)) ||
+        ((mem & MEM_ALIGN16) && (va & 15)))
         arm_alignment_fault(v, va, write);
 }
 

@@ -52,6 +52,8 @@ ir_val group_root(const struct xlate *x, ir_val v, int32_t *off)
 
 static uint8_t required_align(const struct ir_ins *in)
 {
+    if (in->aux & MEM_ALIGN16)
+        return 16;
     if (in->aux & MEM_ALIGN)
         return (uint8_t)(1u << (in->aux & MEM_SIZE));
     return in->aux & MEM_ALIGN4 ? 4 : 1;
@@ -88,7 +90,6 @@ static unsigned members_ahead(const struct xlate *x, struct group *g)
         switch (in->op) {
         case IR_LABEL:
         case IR_BR:
-        case IR_CALL:
         case IR_CALL64:
         case IR_LDREX:
         case IR_LDREX64:
@@ -96,6 +97,10 @@ static unsigned members_ahead(const struct xlate *x, struct group *g)
         case IR_STREX64:
         case IR_CLREX:
         case IR_SWP: return n;
+        case IR_CALL: /* those of lower_fp.c and lower_vec.c leave groups alone, the others end them */
+            if (!x64_host.avx2 || !x64_stubs.helper_keep[in->imm])
+                return n;
+            break;
         default:
             if (ir_op_info[in->op].e)
                 return n;

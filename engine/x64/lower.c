@@ -182,16 +182,22 @@ static void lower_op(struct xlate *x)
     case IR_LD:
     case IR_LD64:
     case IR_ST:
-    case IR_ST64:
+    case IR_ST64: lower_mem(x); break;
     case IR_LDM:
-    case IR_STM: lower_mem(x); break;
+    case IR_STM:
+        vreg_drop_all(x); /* their slow paths do not keep them */
+        lower_mem(x);
+        break;
     case IR_LDREX:
     case IR_LDREX64:
     case IR_STREX:
     case IR_STREX64:
     case IR_CLREX:
     case IR_SWP:
-    case IR_BARRIER: lower_excl(x); break;
+    case IR_BARRIER:
+        vreg_drop_all(x); /* a scheme may call C */
+        lower_excl(x);
+        break;
     case IR_CALL:
         if (lower_fp(x) || lower_vec(x))
             break;

@@ -11,7 +11,7 @@
 
 static bool strict(const struct xlate *x)
 {
-    return x->in->aux & (MEM_ALIGN | MEM_ALIGN4);
+    return x->in->aux & (MEM_ALIGN | MEM_ALIGN4 | MEM_ALIGN16);
 }
 
 static struct x64_mem table_entry(const struct xlate *x, bool store, bool user, int index)
@@ -88,7 +88,8 @@ int emit_probe(struct xlate *x, struct cold *c, int addr, int page, int spare, b
             asm_jcc(a, CC_A, &c->entry);
         }
     } else if (c->size > 1 || strict(x)) {
-        uint32_t low = (c->size - 1u) | (x->in->aux & MEM_ALIGN4 ? 3 : 0);
+        uint32_t low = (c->size - 1u) | (x->in->aux & MEM_ALIGN4 ? 3 : 0) |
+                       (x->in->aux & MEM_ALIGN16 ? 15 : 0);
         /* A doubleword that need only be a multiple of 4 may still lie within the page. */
         bool again = !strict(x) || (low == 7 && !(x->in->aux & MEM_ALIGN));
 
@@ -207,7 +208,8 @@ static void lower_access(struct xlate *x)
     c->dst = (int8_t)dst;
     c->has_data = store;
     c->data = data;
-    c->low = (uint8_t)((in->aux & MEM_ALIGN ? size - 1 : 0) | (in->aux & MEM_ALIGN4 ? 3 : 0));
+    c->low = (uint8_t)((in->aux & MEM_ALIGN ? size - 1 : 0) | (in->aux & MEM_ALIGN4 ? 3 : 0) |
+                       (in->aux & MEM_ALIGN16 ? 15 : 0));
     alloc_snapshot(x, c, dst);
     int spare = alloc_spare(x);
     if (follows) {

@@ -7,7 +7,7 @@
  *
  * V1  A register holds `len` bytes of v->vfp[] from `off` on in its low bytes; those above are anything.
  * V2  Whatever writes to v->vfp[] by other means says so: vreg_wrote().
- * V3  C functions lose all of them, and labels do: vreg_drop_all(). Only the slow paths of loads and stores and of the
+ * V3  C functions lose all of them, and labels do: vreg_drop_all(). So do LDM, STM and exclusives, whose slow paths call C. Only the slow paths of loads and stores and of the
  *     operations in lower_fp.c and lower_vec.c, which are left and come back in the middle of the straight line, call C through
  *     thunks that keep xmm0..7 (stubs.c, KEPT_XMM); registers above are for use within one operation.
  *

@@ -32,11 +32,23 @@ static uint64_t mix(uint64_t h, uint64_t x)
     return rng_splitmix(&s);
 }
 
+/* As C may. */
+static void lose_xmm(void)
+{
+    __asm__ volatile("pcmpeqd %%xmm0, %%xmm0\n\tmovaps %%xmm0, %%xmm1\n\tmovaps %%xmm0, %%xmm2\n\t"
+                     "movaps %%xmm0, %%xmm3\n\tmovaps %%xmm0, %%xmm4\n\tmovaps %%xmm0, %%xmm5\n\t"
+                     "movaps %%xmm0, %%xmm6\n\tmovaps %%xmm0, %%xmm7"
+                     :
+                     :
+                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
+}
+
 static uint64_t stand_in(struct vcpu *v, unsigned id, uint32_t a, uint32_t b, uint32_t c)
 {
     const struct ir_helper_info *h = &ir_helper_info[id];
     uint64_t x = mix(mix(mix(id, a), b), c);
 
+    lose_xmm();
     test_world.events[test_world.nevents++ % ARRAY_SIZE(test_world.events)] =
         (struct test_event){id, a, b, c};
     if (h->reads_regs)
@@ -71,10 +83,11 @@ static uint8_t *slow_host(struct vcpu *v, gva va, uint32_t mem)
 {
     unsigned bytes = 1u << (mem & MEM_SIZE);
 
+    lose_xmm();
     test_slow_calls++;
     if ((va - TEST_BASE >= 4096 && (va & 0xf0) == 0x40) || va - TEST_BASE >= TEST_MEM_BYTES - 64)
         vcpu_leave(v, LEAVE_EXCEPTION);
-    if (((mem & MEM_ALIGN) && (va & (bytes - 1))) || ((mem & MEM_ALIGN4) && (va & 3)))
+    if (((mem & MEM_ALIGN) && (va & (bytes - 1))) || ((mem & MEM_ALIGN4) && (va & 3)) || ((mem & MEM_ALIGN16) && (va & 15)))
         vcpu_leave(v, LEAVE_EXCEPTION);
     return test_world.mem + (va - TEST_BASE);
 }
@@ -165,6 +178,7 @@ static uint32_t twin_swp(struct vcpu *v, gva va, uint32_t val, uint32_t mem)
 
 static void twin_clear(struct vcpu *v)
 {
+    lose_xmm();
     v->excl_state = 0;
 }
 
