@@ -101,6 +101,9 @@ struct machine_cpu_ops {
     void (*timer_write)(unsigned cpu, unsigned which, unsigned reg, uint64_t val);
     uint64_t (*cntvoff_read)(unsigned cpu);
     void (*cntvoff_write)(unsigned cpu, uint64_t val);
+    /* The performance monitors' interrupt of a CPU: its level now, and in how many nanoseconds it will rise by itself (UINT64_MAX: not). May
+     * be NULL. */
+    void (*pmu_line)(unsigned cpu, bool level, uint64_t after_ns);
     uint32_t cntfrq_hz;
     uint32_t periphbase; /* what CBAR reads */
 };

@@ -10,7 +10,7 @@
  * field, the constant `value`.
  *
  * Choices: caches hold nothing, so their maintenance does nothing, but that of the instruction side ends in
- * tb_icache_maintenance(); the cycle counter counts nanoseconds; no event is counted but software increments; the
+ * tb_icache_maintenance(); performance monitors: pmu.c; the
  * debug registers read as zero, so a debugger in the guest finds that monitor mode cannot be enabled.
  * The machine stays in Secure state: SCR.NS selects the timer, not other banks of CP15.
  */
@@ -18,6 +18,7 @@
 
 #include "engine/arm/arm.h"
 #include "engine/arm/cp15_reg.h"
+#include "engine/arm/pmu.h"
 #include "engine/arm/state.h"
 #include "engine/base/log.h"
 #include "engine/mem/softmmu.h"
@@ -397,10 +398,10 @@ static const struct reg regs[] = {
      cp15_pmcr_write, 0},
     {"PMCNTENSET", 15, 0, 9, 12, 1, RW1 | RW0, F(pmcnten), 0, 0, cp15_pmu_user, NULL, cp15_pmu_bits_write, 0},
     {"PMCNTENCLR", 15, 0, 9, 12, 2, RW1 | RW0, F(pmcnten), 0, 0, cp15_pmu_user, NULL, cp15_pmu_bits_write, 1},
-    {"PMOVSR", 15, 0, 9, 12, 3, RW1 | RW0, F(pmovsr), 0, 0, cp15_pmu_user, NULL, cp15_pmu_bits_write, 1},
+    {"PMOVSR", 15, 0, 9, 12, 3, RW1 | RW0, F(pmovsr), 0, 0, cp15_pmu_user, cp15_pmovsr_read, cp15_pmu_bits_write, 1},
     {"PMSWINC", 15, 0, 9, 12, 4, W1 | W0, NONE, 0, 0, cp15_pmu_user, NULL, cp15_pmswinc_write, 0},
     {"PMSELR", 15, 0, 9, 12, 5, RW1 | RW0, F(pmselr), 0, 31, cp15_pmu_user, NULL, NULL, 0},
-    {"PMCEID0", 15, 0, 9, 12, 6, R1 | R0, NONE, 1, 0, cp15_pmu_user, NULL, ignore, 0}, /* software increment */
+    {"PMCEID0", 15, 0, 9, 12, 6, R1 | R0, NONE, PMU_EVENTS, 0, cp15_pmu_user, NULL, ignore, 0},
     {"PMCEID1", 15, 0, 9, 12, 7, R1 | R0, NONE, 0, 0, cp15_pmu_user, NULL, ignore, 0},
     {"PMCCNTR", 15, 0, 9, 13, 0, RW1 | RW0, NONE, 0, 0, cp15_pmu_user, cp15_pmccntr_read, cp15_pmccntr_write, 0},
     {"PMXEVTYPER", 15, 0, 9, 13, 1, RW1 | RW0, NONE, 0, 0, cp15_pmu_user, cp15_pmxev_read, cp15_pmxev_write, 1},
@@ -408,7 +409,7 @@ static const struct reg regs[] = {
     {"PMUSERENR", 15, 0, 9, 14, 0, RW1 | R0, F(pmuserenr), 0, 1, NULL, NULL, NULL, 0},
     {"PMINTENSET", 15, 0, 9, 14, 1, RW1, F(pminten), 0, 0, NULL, NULL, cp15_pmu_bits_write, 0},
     {"PMINTENCLR", 15, 0, 9, 14, 2, RW1, F(pminten), 0, 0, NULL, NULL, cp15_pmu_bits_write, 1},
-    {"PMOVSSET", 15, 0, 9, 14, 3, RW1, F(pmovsr), 0, 0, NULL, NULL, cp15_pmu_bits_write, 0},
+    {"PMOVSSET", 15, 0, 9, 14, 3, RW1, F(pmovsr), 0, 0, NULL, cp15_pmovsr_read, cp15_pmu_bits_write, 0},
 
     /* c10: memory attributes */
     {"PRRR", 15, 0, 10, 2, 0, RW1, F(prrr), 0x00098aa4, ~0u, NULL, NULL, flushing_write, 0},
@@ -598,6 +599,7 @@ const char *cp15_name(uint32_t enc, bool is64)
 
 void cp15_reset(struct vcpu *v)
 {
+    pmu_reset(v);
     static _Atomic bool indexed;
     /* Resets may run side by side in vCPUs' threads; the first of all is in LAUNCH, so the index is there. */
     if (!atomic_exchange_explicit(&indexed, true, memory_order_relaxed))
@@ -607,7 +609,7 @@ void cp15_reset(struct vcpu *v)
             *cp15_field(v, &regs[i]) = regs[i].value;
     }
     struct arm_sys *s = &v->sys;
-    s->ttbr0 = s->ttbr1 = s->par = s->pmccntr_offset = 0;
+    s->ttbr0 = s->ttbr1 = s->par = 0;
     s->mpidr |= v->index;
     s->l2ctlr |= ((nvcpus ? nvcpus - 1 : 0) & 3) << 24;
     s->cntfrq = v->cpu_ops ? v->cpu_ops->cntfrq_hz : 0;

@@ -1,7 +1,8 @@
 /*
- * cp15_pmu.c — the performance monitors' registers (ARM DDI 0406C C12): a cycle counter of nanoseconds, and software increments
+ * cp15_pmu.c — the registers of the performance monitors (ARM DDI 0406C C12); what they do is in pmu.c
  */
 #include "engine/arm/cp15_reg.h"
+#include "engine/arm/pmu.h"
 
 bool cp15_pmu_user(struct vcpu *v, bool write)
 {
@@ -9,100 +10,71 @@ bool cp15_pmu_user(struct vcpu *v, bool write)
     return !cp15_user(v) || (v->sys.pmuserenr & 1);
 }
 
-static uint64_t pmu_ticks(const struct vcpu *v)
-{
-    return now_ns() >> (v->sys.pmcr & PMCR_D ? 6 : 0);
-}
-
-static bool pmccntr_running(const struct vcpu *v)
-{
-    return (v->sys.pmcr & PMCR_E) && (v->sys.pmcnten & PMU_CYCLES);
-}
-
-static uint32_t pmccntr_get(const struct vcpu *v)
-{
-    return (uint32_t)(pmccntr_running(v) ? pmu_ticks(v) - v->sys.pmccntr_offset
-                                         : v->sys.pmccntr_offset);
-}
-
-static void pmccntr_set(struct vcpu *v, uint32_t val)
-{
-    v->sys.pmccntr_offset = pmccntr_running(v) ? pmu_ticks(v) - val : val;
-}
-
 void cp15_pmcr_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
-    uint32_t cycles = val & PMCR_C ? 0 : pmccntr_get(v);
-    if (val & PMCR_P)
-        memset(v->sys.pmxevcntr, 0, sizeof(v->sys.pmxevcntr));
-    v->sys.pmcr = (v->sys.pmcr & ~r->mask) | (val & r->mask);
-    pmccntr_set(v, cycles);
+    pmu_control(v, val, r->mask);
 }
 
 /* Registers that come as a pair of "set these bits" and "clear these bits" of one field. arg: 1 clear. */
 void cp15_pmu_bits_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
-    uint32_t cycles = pmccntr_get(v);
-    if (r->arg)
-        *cp15_field(v, r) &= ~(val & PMU_ALL);
-    else
-        *cp15_field(v, r) |= val & PMU_ALL;
-    pmccntr_set(v, cycles);
+    pmu_bits(v, cp15_field(v, r), val, r->arg);
+}
+
+uint32_t cp15_pmovsr_read(struct vcpu *v, const struct reg *r)
+{
+    (void)r;
+    return pmu_overflows(v);
 }
 
 uint32_t cp15_pmccntr_read(struct vcpu *v, const struct reg *r)
 {
     (void)r;
-    return pmccntr_get(v);
+    return pmu_read(v, PMU_CYCLE_COUNTER);
 }
 
 void cp15_pmccntr_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
     (void)r;
-    pmccntr_set(v, val);
+    pmu_write(v, PMU_CYCLE_COUNTER, val);
 }
 
 uint64_t cp15_pmccntr_read64(struct vcpu *v, const struct reg64 *r)
 {
     (void)r;
-    return pmccntr_get(v);
+    return pmu_read(v, PMU_CYCLE_COUNTER);
 }
 
 void cp15_pmccntr_write64(struct vcpu *v, const struct reg64 *r, uint64_t val)
 {
     (void)r;
-    pmccntr_set(v, (uint32_t)val);
+    pmu_write(v, PMU_CYCLE_COUNTER, (uint32_t)val);
 }
 
-/* Event 0 is the software increment. */
 void cp15_pmswinc_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
     (void)r;
-    for (unsigned i = 0; i < PMU_COUNTERS; i++) {
-        if ((v->sys.pmcr & PMCR_E) && bit(val & v->sys.pmcnten, i) &&
-            !(v->sys.pmxevtyper[i] & 0xff))
-            v->sys.pmovsr |= ++v->sys.pmxevcntr[i] == 0 ? BIT(i) : 0;
-    }
+    pmu_software_increment(v, val);
 }
 
-static uint32_t *selected(struct vcpu *v, bool type)
-{
-    uint32_t n = v->sys.pmselr & 31;
-    if (type && n == 31)
-        return &v->sys.pmccfiltr;
-    return n < PMU_COUNTERS ? (type ? &v->sys.pmxevtyper[n] : &v->sys.pmxevcntr[n]) : NULL;
-}
-
-/* arg: 1 type, 0 count */
+/* PMXEVTYPER (arg 1) and PMXEVCNTR: of the counter that PMSELR selects. */
 uint32_t cp15_pmxev_read(struct vcpu *v, const struct reg *r)
 {
-    uint32_t *p = selected(v, r->arg);
-    return p ? *p : 0;
+    uint32_t n = v->sys.pmselr & 31;
+    if (r->arg && n == 31)
+        return v->sys.pmccfiltr;
+    if (n >= PMU_EVENT_COUNTERS)
+        return 0;
+    return r->arg ? v->sys.pmxevtyper[n] : pmu_read(v, n);
 }
 
 void cp15_pmxev_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
-    uint32_t *p = selected(v, r->arg);
-    if (p)
-        *p = r->arg ? val & 0xfc0000ffu : val;
+    uint32_t n = v->sys.pmselr & 31;
+    if (r->arg && n == 31)
+        v->sys.pmccfiltr = val & 0xfc000000u;
+    else if (n < PMU_EVENT_COUNTERS && r->arg)
+        pmu_set_type(v, n, val & 0xfc0000ffu);
+    else if (n < PMU_EVENT_COUNTERS)
+        pmu_write(v, n, val);
 }

@@ -64,20 +64,9 @@ void cp15_cntvoff_write64(struct vcpu *v, const struct reg64 *r, uint64_t val);
 
 /* -- Performance monitors (cp15_pmu.c) -------------------------------------------------------------- */
 
-#define PMU_COUNTERS 6u
-#define PMU_CYCLES   BIT(31)
-#define PMU_ALL      (PMU_CYCLES | (BIT(PMU_COUNTERS) - 1))
-enum {
-    PMCR_E = BIT(0),
-    PMCR_P = BIT(1),
-    PMCR_C = BIT(2),
-    PMCR_D = BIT(3),
-    PMCR_X = BIT(4),
-    PMCR_DP = BIT(5)
-};
-
 bool cp15_pmu_user(struct vcpu *v, bool write);
 void cp15_pmcr_write(struct vcpu *v, const struct reg *r, uint32_t val);
+uint32_t cp15_pmovsr_read(struct vcpu *v, const struct reg *r);
 void cp15_pmu_bits_write(struct vcpu *v, const struct reg *r, uint32_t val);
 uint32_t cp15_pmccntr_read(struct vcpu *v, const struct reg *r);
 void cp15_pmccntr_write(struct vcpu *v, const struct reg *r, uint32_t val);

@@ -40,8 +40,15 @@ static void cntvoff_write(unsigned cpu, uint64_t val)
     (void)cpu, voff = val;
 }
 
+static bool pmu_level;
+static uint64_t pmu_after;
+static void pmu_line(unsigned cpu, bool level, uint64_t after_ns)
+{
+    (void)cpu, pmu_level = level, pmu_after = after_ns;
+}
+
 static const struct machine_cpu_ops cpu_ops = {
-    cntpct, timer_read, timer_write, cntvoff_read, cntvoff_write, 62500000, 0x2c000000,
+    cntpct, timer_read, timer_write, cntvoff_read, cntvoff_write, pmu_line, 62500000, 0x2c000000,
 };
 
 static int setup(void **state)
@@ -252,6 +259,56 @@ static void pmu(void **state)
     assert_int_equal(get(P15(0, 9, 12, 3)), 0);
 }
 
+/* Overflows are found when somebody looks, and the machine knows when to look. */
+static void pmu_overflows_and_interrupts(void **state)
+{
+    uint32_t pmcr = P15(0, 9, 12, 0), enset = P15(0, 9, 12, 1), enclr = P15(0, 9, 12, 2), ovsr = P15(0, 9, 12, 3),
+             select = P15(0, 9, 12, 5), pmccntr = P15(0, 9, 13, 0), type = P15(0, 9, 13, 1), count = P15(0, 9, 13, 2),
+             intset = P15(0, 9, 14, 1), intclr = P15(0, 9, 14, 2);
+    (void)state;
+    assert_int_equal(get(P15(0, 9, 12, 6)), 0x20001);
+    set(pmcr, 1 | 2 | 4);
+    set(select, 3);
+    set(type, 0x11);
+    set(count, 0xffffff00);
+    set(enset, 8);
+    while (!(get(ovsr) & 8))
+        ;
+    assert_true(get(count) < 0x80000000);
+    assert_false(pmu_level); /* not enabled */
+    set(intset, 8);
+    assert_true(pmu_level);
+    set(ovsr, 8);
+    assert_false(pmu_level);
+    assert_in_range(pmu_after, UINT64_C(1) << 31, UINT64_C(1) << 32);
+    set(count, 0xf0000000);
+    assert_in_range(pmu_after, 0x8000000, 0x10000000);
+    set(count, 0xffffffff); /* over before anybody can look */
+    assert_int_equal(pmu_after, 0);
+    set(intclr, 8);
+    assert_true(pmu_after == UINT64_MAX && !pmu_level);
+    set(enclr, 8);
+    uint32_t a = get(count);
+    assert_int_equal(get(count), a);
+    set(type, 0x08); /* instructions are not counted */
+    set(enset, 8);
+    assert_int_equal(get(count), a);
+
+    set(enset, 0x80000000); /* the cycle counter, by 64 */
+    set(intset, 0x80000000);
+    set(ovsr, 0xffffffff);
+    set(pmcr, 1 | 8);
+    set(pmccntr, 0xf0000000);
+    assert_in_range(pmu_after, 0x3c0000000, 0x400000000);
+    set(pmcr, 8);
+    assert_true(pmu_after == UINT64_MAX);
+    set(pmcr, 1 | 8);
+    assert_true(pmu_after != UINT64_MAX);
+    uint32_t regs[16] = {0};
+    arm_reset(v, regs, MODE_SVC);
+    assert_true(pmu_after == UINT64_MAX && !pmu_level);
+}
+
 /* -- Effects on the TLB ------------------------------------------------------------------------------- */
 
 #define L1 (TEST_RAM + 0x4000)
@@ -385,7 +442,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(values), T(undefined),     T(user_rights),  T(plain_fields), T(wide),
-        T(timers), T(pmu),           T(what_flushes), T(broadcasts),   T(address_translation),
+        T(timers), T(pmu), T(pmu_overflows_and_interrupts),           T(what_flushes), T(broadcasts),   T(address_translation),
         T(isr),    T(all_encodings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

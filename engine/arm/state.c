@@ -9,6 +9,7 @@
  */
 #include "engine/arm/arm.h"
 #include "engine/arm/cp15.h"
+#include "engine/arm/pmu.h"
 #include "engine/arm/fp.h"
 #include "engine/arm/state.h"
 #include "engine/base/log.h"
@@ -157,6 +158,7 @@ uint32_t arm_tb_flags(const struct vcpu *v)
 
 void arm_reset(struct vcpu *v, const uint32_t regs[16], uint32_t cpsr)
 {
+    pmu_reset(v);
     memset(&v->sys, 0, sizeof(v->sys));
     cp15_reset(v);
     v->nf = v->zf = v->cf = v->vf = 0;

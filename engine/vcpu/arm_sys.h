@@ -22,6 +22,7 @@ enum {
 enum { BANK_USR, BANK_FIQ, BANK_IRQ, BANK_SVC, BANK_ABT, BANK_UND, BANK_MON, BANKS };
 
 #define TLBI_HELD 16
+#define PMU_EVENT_COUNTERS 6
 
 struct arm_sys {
     /* Registers of the modes that are not current. The current mode's are in v->r[]. */
@@ -39,8 +40,9 @@ struct arm_sys {
     uint32_t csselr;
     uint32_t cntkctl, cntfrq;
     uint64_t stream_events; /* of the event stream: as many as the event register has had */
-    uint32_t pmcr, pmcnten, pmovsr, pmselr, pmuserenr, pminten, pmxevtyper[6], pmxevcntr[6], pmccfiltr;
-    uint64_t pmccntr_offset; /* counting: ticks at which the counter was 0; stopped: its value */
+    uint32_t pmcr, pmcnten, pmovsr, pmselr, pmuserenr, pminten, pmxevtyper[PMU_EVENT_COUNTERS], pmccfiltr;
+    uint64_t pm_base[PMU_EVENT_COUNTERS + 1]; /* counting: ticks at which the counter was 0; stopped: its value */
+    bool pmu_level, pmu_alarm; /* as the machine was told */
     uint32_t l2ctlr, l2ectlr;
     uint32_t teecr, teehbr;
     uint32_t mpidr;

@@ -129,6 +129,40 @@ static void virtual_offset(void **state)
     assert_int_equal(ppis(0), BIT(27));
 }
 
+/* The performance monitors' lines: now, or by an alarm that a new state sets anew. */
+static void monitors(void **state)
+{
+    (void)state;
+    device_lock();
+    struct gicv2 *gic = fake_own(gicv2_new(3));
+    pmu_irq_setup(gic);
+    device_unlock();
+    mem_add_mmio(0x1000, 0x1000, &gicv2_dist_ops, gic, "dist");
+#define LINES() (rd(0x1d0c) >> 4 & 0xf) /* GICD_SPISR of 64 to 95: 68 is bit 4 */
+    pmu_irq_line(1, true, UINT64_MAX);
+    assert_int_equal(LINES(), 2);
+    pmu_irq_line(1, false, 5000);
+    pmu_irq_line(0, false, 7000);
+    pmu_irq_line(2, true, 1); /* not connected */
+    timers_advance(4999);
+    assert_int_equal(LINES(), 0);
+    timers_advance(1);
+    assert_int_equal(LINES(), 2);
+    pmu_irq_line(0, false, 3000);
+    timers_advance(2500);
+    assert_int_equal(LINES(), 2);
+    pmu_irq_line(0, false, UINT64_MAX);
+    timers_advance(10000);
+    assert_int_equal(LINES(), 2);
+    pmu_irq_line(0, false, 10);
+    device_lock();
+    pmu_irq_reset(NULL);
+    device_unlock();
+    timers_advance(100);
+    assert_int_equal(LINES(), 0);
+#undef LINES
+}
+
 /* -- SP804 --------------------------------------------------------------------------------------- */
 
 static void make_sp804(void)
@@ -316,7 +350,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, start)
     const struct CMUnitTest tests[] = {
-        TEST(counter),        TEST(comparators),        TEST(virtual_offset),
+        TEST(counter),        TEST(comparators),        TEST(virtual_offset), TEST(monitors),
         TEST(sp804_periodic), TEST(sp804_free_running), TEST(sp804_one_shot),
         TEST(watchdog),       TEST(clock_of_the_day),   TEST(anything),
     };

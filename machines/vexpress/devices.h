@@ -37,6 +37,12 @@ void gentimer_write(unsigned cpu, unsigned which, unsigned reg, uint64_t val);
 uint64_t gentimer_cntvoff_read(unsigned cpu);
 void gentimer_cntvoff_write(unsigned cpu, uint64_t val);
 
+/* -- pmu_irq.c: one set in the process --------------------------------------------------------------- */
+
+void pmu_irq_setup(struct gicv2 *gic);
+void pmu_irq_reset(void *unused);
+void pmu_irq_line(unsigned cpu, bool level, uint64_t after_ns); /* a vCPU's own thread, no locks */
+
 /* -- primecell.c: identification registers at 0xfe0..0xfff, and devices that are little more -------- */
 
 /* part: 12 bits; rev: bits 23..20 of the peripheral id; conf: bits 31..24. True if off is one of them. */

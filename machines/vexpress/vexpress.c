@@ -104,6 +104,8 @@ static void add_devices(struct board *b, const struct machine_config *cfg)
     add(b, PERIPHBASE + 0x2000, 0x2000, &gicv2_cpu_ops, NULL, b->gic, "gic-cpu-interface");
     gentimer_setup(b->gic, smp);
     add_reset(b, gentimer_reset, NULL);
+    pmu_irq_setup(b->gic);
+    add_reset(b, pmu_irq_reset, NULL);
 
     /* The motherboard: DUI 0447, memory map and interrupts. */
     struct sysregs *sysregs = sysregs_new();
@@ -418,6 +420,7 @@ static const struct machine_cpu_ops cpu_ops = {
     .timer_write = gentimer_write,
     .cntvoff_read = gentimer_cntvoff_read,
     .cntvoff_write = gentimer_cntvoff_write,
+    .pmu_line = pmu_irq_line,
     .cntfrq_hz = GENTIMER_HZ,
     .periphbase = PERIPHBASE,
 };
