@@ -4,7 +4,8 @@
  *   must fail, or it writes the old byte back.
  * Parameters: ops=200000 (additions on each even CPU), width=32 (or 64).
  * Metrics: roi_ns, plain_stores, retries (store-exclusives that failed).
- * Self-check: a plain store stands until its CPU stores again; each counter holds its exact count.
+ * Self-check: a plain store stands until its CPU stores again, STM beside the cell too; each counter
+ *   holds its exact count.
  */
 #include "rt.h"
 
@@ -22,6 +23,7 @@ struct cell {
         uint64_t all;
     } u;
     volatile uint32_t done ALIGNED(64);
+    volatile uint32_t many[32] ALIGNED(64);
 } ALIGNED(4096); /* pairs do not watch each other's frames */
 
 static struct cell cells[RT_MAX_CPUS / 2];
@@ -54,6 +56,17 @@ static void add(unsigned cpu, struct cell *c)
     c->done = 1;
 }
 
+/* Four words, across a boundary of 64 bytes or beside it, and nothing else. */
+static void store_many(unsigned cpu, struct cell *c, uint32_t n)
+{
+    volatile uint32_t *p = &c->many[11 + n % 6];
+    register uint32_t r4 asm("r4") = n, r5 asm("r5") = n + 1, r6 asm("r6") = n + 2, r8 asm("r8") = ~n;
+    p[-1] = p[4] = 0x5a5a5a5a;
+    asm volatile("stmia %0, {r4, r5, r6, r8}" ::"r"(p), "r"(r4), "r"(r5), "r"(r6), "r"(r8) : "memory");
+    if (p[0] != n || p[1] != n + 1 || p[2] != n + 2 || p[3] != ~n || p[-1] != 0x5a5a5a5a || p[4] != 0x5a5a5a5a)
+        rt_fail("CPU %u: STM to %x: %x %x %x %x", cpu, (unsigned)(uintptr_t)p, p[0], p[1], p[2], p[3]);
+}
+
 static void store(unsigned cpu, struct cell *c)
 {
     uint32_t n = 0;
@@ -70,6 +83,8 @@ static void store(unsigned cpu, struct cell *c)
         }
         if (seen != want)
             rt_fail("CPU %u stored %u and found %u", cpu, want, seen);
+        if (n % 4 == 0)
+            store_many(cpu, c, n);
         /* Look once more a little later. */
         for (uint32_t k = n & 15; k; k--)
             asm volatile("" ::: "memory");

@@ -393,7 +393,8 @@ static void cold_stm(struct xlate *x, struct cold *c)
     if (c->mask & BIT(15))
         asm_store_i(a, 4, mbuf(k), c->imm);
     asm_mov_ri(a, RAX, c->size);
-    emit_thunk_call(x, x64_stubs.stm);
+    const void *watched = x->req->atomics->emit_watched_store ? x64_stubs.watched_stm[x->mode] : NULL;
+    emit_thunk_call(x, watched && c->size ? watched : x64_stubs.stm);
     cold_leave(x, c, false);
 }
 

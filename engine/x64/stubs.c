@@ -166,34 +166,44 @@ static const void *build_helper(struct x64_asm *a, uintptr_t fn, const struct ir
 
 /* -- Watched frames ------------------------------------------------------------------------------------------------------ */
 
-enum watched { WATCHED_STORE, WATCHED_LDREX, WATCHED_STREX };
+enum watched { WATCHED_STORE, WATCHED_STM, WATCHED_LDREX, WATCHED_STREX };
 
 /* Registers as for the thunk, which is slow's. The guest's r12, lr and sp give way: v->r[] is theirs in thunks anyway. eax of a store
- * waits in v->mbuf. */
+ * waits in v->mbuf, that of an STM in edx. */
 static const void *build_watched(struct x64_asm *a, const struct atomics_ops *ops, enum watched what, unsigned lg,
                                  unsigned mode, const void *slow)
 {
-    static const uint8_t temps[] = {12, 14, 13};
+    static const uint8_t temps[] = {12, 14, 13, 1};
     struct x64_label miss = X64_LABEL_INIT, unaligned = X64_LABEL_INIT;
     struct watched_site site = {
         .host = host_of(temps[0]),
         .t1 = host_of(temps[1]),
         .t2 = host_of(temps[2]),
+        .t3 = what == WATCHED_STM ? host_of(temps[3]) : NO_REG,
         .data = what == WATCHED_LDREX ? NO_REG : RDX,
         .bytes = 1u << lg,
         .slow = &miss,
     };
     struct x64_mem table = vmem(offsetof(struct vcpu, flat.watched) + mode * sizeof(uint64_t) * VPAGES);
+    unsigned ntemps = what == WATCHED_STM ? 4 : 3;
     const void *at = begin(a);
 
     if (lg) {
         asm_test_ri(a, RCX, (1u << lg) - 1);
         asm_jcc(a, CC_NE, &unaligned);
     }
-    for (unsigned k = 0; k < ARRAY_SIZE(temps); k++)
+    for (unsigned k = 0; k < ntemps; k++)
         asm_store(a, 4, greg_mem(temps[k]), host_of(temps[k]));
     if (what == WATCHED_STORE)
         asm_store(a, 4, VFIELD(mbuf), RAX);
+    if (what == WATCHED_STM) { /* within the page? */
+        asm_mov_rr(a, 4, RDX, RAX);
+        asm_mov_rr(a, 4, RAX, RCX);
+        asm_alu_ri(a, ALU_AND, 4, RAX, 0xfff);
+        asm_lea(a, 4, RAX, mem_bi(RAX, RDX, 4, 0));
+        asm_alu_ri(a, ALU_CMP, 4, RAX, 0x1000);
+        asm_jcc(a, CC_A, &miss);
+    }
     asm_mov_rr(a, 4, site.host, RCX);
     asm_shift_ri(a, SH_SHR, 4, site.host, 12);
     asm_load(a, 8, site.host, mem_bi(table.base, site.host, 8, table.disp));
@@ -201,19 +211,22 @@ static const void *build_watched(struct x64_asm *a, const struct atomics_ops *op
     asm_jcc(a, CC_E, &miss);
     asm_alu_rr(a, ALU_ADD, 8, site.host, RCX);
     (what == WATCHED_STORE   ? ops->emit_watched_store
+     : what == WATCHED_STM   ? ops->emit_watched_stm
      : what == WATCHED_LDREX ? ops->emit_watched_ldrex
                              : ops->emit_watched_strex)(a, &site);
-    for (unsigned k = 0; k < ARRAY_SIZE(temps); k++)
+    for (unsigned k = 0; k < ntemps; k++)
         asm_load(a, 4, host_of(temps[k]), greg_mem(temps[k]));
     asm_ret(a);
 
     asm_bind(a, &miss);
-    for (unsigned k = 0; k < ARRAY_SIZE(temps); k++)
+    for (unsigned k = 0; k < ntemps; k++)
         asm_load(a, 4, host_of(temps[k]), greg_mem(temps[k]));
     if (what == WATCHED_STORE)
         asm_load(a, 4, RAX, VFIELD(mbuf));
+    if (what == WATCHED_STM)
+        asm_mov_rr(a, 4, RAX, RDX);
     asm_bind(a, &unaligned);
-    if (what != WATCHED_STORE)
+    if (what == WATCHED_LDREX || what == WATCHED_STREX)
         asm_mov_ri64(a, RAX, what == WATCHED_LDREX ? (uintptr_t)ops->ldrex : (uintptr_t)ops->strex);
     if (!asm_jmp_abs(a, slow))
         CHECK(false, "stub out of reach");
@@ -225,6 +238,8 @@ static void build_watched_all(struct x64_asm *a, const struct atomics_ops *ops)
     struct x64_stubs *s = &x64_stubs;
     bool any = ops && ops->emit_watched_store;
 
+    for (unsigned mode = 0; mode < MMU_MODES; mode++)
+        s->watched_stm[mode] = any ? build_watched(a, ops, WATCHED_STM, 2, mode, s->stm) : NULL;
     for (unsigned lg = 0; lg < 4; lg++)
         for (unsigned mode = 0; mode < MMU_MODES; mode++) {
             for (unsigned keep = 0; keep < 2; keep++)

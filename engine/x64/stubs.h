@@ -57,9 +57,9 @@ struct x64_stubs {
     const void *excl_load;       /* rax: C function, ecx: address, edx: MEM_*; result in rax */
     const void *
         excl_store; /* rax: C function, ecx: address, rdx: value; MEM_* in v->mbuf[0]; result in rax */
-    /* As store, excl_load, excl_store (rax need not be set), for 1 << n bytes: through flat.watched first, as the scheme has emitted
+    /* As store, stm, excl_load, excl_store (rax need not be set), for 1 << n bytes: through flat.watched first, as the scheme has emitted
      * it, and by the thunk if that cannot be. NULL: none. Stores: [1] by the thunk that keeps xmm0..7. */
-    const void *watched_store[2][4][MMU_MODES], *watched_ldrex[4][MMU_MODES], *watched_strex[4][MMU_MODES];
+    const void *watched_store[2][4][MMU_MODES], *watched_stm[MMU_MODES], *watched_ldrex[4][MMU_MODES], *watched_strex[4][MMU_MODES];
     const void *clear;                  /* rax: C function of v only */
     const void *jc_miss[MMU_MODES];     /* jmp: eax = target */
     const void *return_miss[MMU_MODES]; /* jmp: eax = target; drops the shadow stack */

@@ -29,12 +29,13 @@ struct excl_site {
 /* A site in a stub that serves frames which are EXCL and nothing else: the page was found in flat.watched, so
  * that holds now and until the vCPU's next safepoint (P5 in mem/page_state.c), the address is aligned, and the mode may store to it. The code
  * falls through when the access is done, or jumps to slow with memory and the vCPU's fields as they were: the C twin does it
- * anew. rax is free; the other registers but t1, t2 are kept. */
+ * anew. rax is free; the other registers but t1, t2, t3 are kept. */
 struct watched_site {
     int host;       /* host address of the data */
-    int data;       /* store, strex: value; ldrex: -1, the data goes to rax; strex: rax receives 0 or 1 */
-    int t1, t2;     /* free */
-    unsigned bytes; /* 1, 2, 4, 8 */
+    int data;       /* store, strex: value; ldrex: -1, the data goes to rax; strex: rax receives 0 or 1; stm: how many words,
+                       1 to 16, of v->mbuf */
+    int t1, t2, t3; /* free; t3: stm only */
+    unsigned bytes; /* 1, 2, 4, 8; of a word of stm */
     struct x64_label *slow;
 };
 
@@ -67,6 +68,7 @@ struct atomics_ops {
      * found there. emit_watched_*: LAUNCH, all or none, for stubs; then emitted code comes here before the twins. */
     void (*store_watched)(struct vcpu *v, uint8_t *host, const void *val, size_t bytes);
     void (*emit_watched_store)(struct x64_asm *a, const struct watched_site *s);
+    void (*emit_watched_stm)(struct x64_asm *a, const struct watched_site *s);
     void (*emit_watched_ldrex)(struct x64_asm *a, const struct watched_site *s);
     void (*emit_watched_strex)(struct x64_asm *a, const struct watched_site *s);
     /* True if device stores must come through store() even to frames that are not EXCL. */

@@ -254,7 +254,7 @@ static void list_watched(FILE *f, const char *what, void (*emit)(struct x64_asm 
 {
     struct x64_asm a;
     struct x64_label miss = X64_LABEL_INIT;
-    struct watched_site site = {.host = R9, .data = data, .t1 = R10, .t2 = R11, .bytes = 4, .slow = &miss};
+    struct watched_site site = {.host = R9, .data = data, .t1 = R10, .t2 = R11, .t3 = R8, .bytes = 4, .slow = &miss};
     asm_init(&a, span.rw, span.rx, span.bytes);
     emit(&a, &site);
     struct x64_code code = {.bytes = a.off, .entry_xpage = UINT32_MAX, .entry_poll = UINT32_MAX, .entry_main = UINT32_MAX};
@@ -278,6 +278,7 @@ static char *list_scheme(const struct strategy *s)
     const struct atomics_ops *ops = container_of(s, const struct atomics_ops, head);
     if (ops->emit_watched_store) {
         list_watched(f, "str", ops->emit_watched_store, RDX);
+        list_watched(f, "stm", ops->emit_watched_stm, RDX);
         list_watched(f, "ldrex", ops->emit_watched_ldrex, NO_REG);
         list_watched(f, "strex", ops->emit_watched_strex, RDX);
     }

@@ -366,45 +366,95 @@ static void store(struct vcpu *v, gpa canon, uint8_t *host, const void *val, siz
 
 /* -- The same in translated code: stubs for frames in flat.watched ------------------------------------------------------------- */
 
-/* t1 = address of the granule's word. */
-static void emit_word(struct x64_asm *a, const struct watched_site *s)
+/* word = address of the word of host's granule. */
+static void emit_word(struct x64_asm *a, int word, int host)
 {
-    asm_mov_rr(a, 4, s->t1, s->host);
-    asm_shift_ri(a, SH_SHR, 4, s->t1, GRANULE_BITS);
-    asm_imul_rri(a, 4, s->t1, s->t1, SPREAD);
-    asm_shift_ri(a, SH_SHR, 4, s->t1, 32 - WORD_BITS);
+    asm_mov_rr(a, 4, word, host);
+    asm_shift_ri(a, SH_SHR, 4, word, GRANULE_BITS);
+    asm_imul_rri(a, 4, word, word, SPREAD);
+    asm_shift_ri(a, SH_SHR, 4, word, 32 - WORD_BITS);
     asm_mov_ri64(a, RAX, (uintptr_t)words);
-    asm_lea(a, 8, s->t1, mem_bi(RAX, s->t1, 4, 0));
+    asm_lea(a, 8, word, mem_bi(RAX, word, 4, 0));
 }
 
 /* L2: from the word in eax to LOCK; "equal" if done. */
-static void emit_lock(struct x64_asm *a, const struct watched_site *s)
+static void emit_lock(struct x64_asm *a, int word, int tmp)
 {
-    asm_mov_ri(a, s->t2, LOCK);
-    asm_lock_cmpxchg(a, 4, mem_b(s->t1, 0), s->t2);
+    asm_mov_ri(a, tmp, LOCK);
+    asm_lock_cmpxchg(a, 4, mem_b(word, 0), tmp);
+}
+
+static void emit_unlock(struct x64_asm *a, int word)
+{
+    asm_store_i(a, 4, mem_b(word, 0), 0); /* the host keeps stores in order */
 }
 
 static void emit_store_and_unlock(struct x64_asm *a, const struct watched_site *s)
 {
     asm_store(a, s->bytes, mem_b(s->host, 0), s->data);
-    asm_store_i(a, 4, mem_b(s->t1, 0), 0); /* the host keeps stores in order */
+    emit_unlock(a, s->t1);
 }
 
 /* No bit of anyone stands: nobody is to be told. */
 static void emit_watched_store(struct x64_asm *a, const struct watched_site *s)
 {
-    emit_word(a, s);
+    emit_word(a, s->t1, s->host);
     asm_mov_ri(a, RAX, 0);
-    emit_lock(a, s);
+    emit_lock(a, s->t1, s->t2);
     asm_jcc(a, CC_NE, s->slow);
     emit_store_and_unlock(a, s);
     asm_alu_mi(a, ALU_ADD, 4, VFIELD(excl_stores), 1);
 }
 
+/* The same for up to 16 words, in one granule or two. The locks of two are held together, so that nothing is stored when the
+ * second cannot be had; they are tried, not waited for, so nobody can wait in a circle. If both granules have the same word,
+ * the second try fails. */
+static void emit_watched_stm(struct x64_asm *a, const struct watched_site *s)
+{
+    struct x64_label one = X64_LABEL_INIT, undo = X64_LABEL_INIT, copy = X64_LABEL_INIT, next = X64_LABEL_INIT,
+                     unlock_first = X64_LABEL_INIT, end = X64_LABEL_INIT;
+    emit_word(a, s->t1, s->host);
+    asm_mov_ri(a, RAX, 0);
+    emit_lock(a, s->t1, s->t2);
+    asm_jcc(a, CC_NE, s->slow);
+    asm_lea(a, 8, s->t3, mem_bi(s->host, s->data, 4, -1)); /* the last byte */
+    asm_mov_rr(a, 8, RAX, s->t3);
+    asm_alu_rr(a, ALU_XOR, 8, RAX, s->host);
+    asm_shift_ri(a, SH_SHR, 8, RAX, GRANULE_BITS);
+    asm_jcc(a, CC_E, &one);
+    emit_word(a, s->t2, s->t3);
+    asm_mov_ri(a, RAX, 0);
+    emit_lock(a, s->t2, s->t3);
+    asm_jcc(a, CC_NE, &undo);
+    asm_jmp(a, &copy);
+    asm_bind(a, &one);
+    asm_mov_rr(a, 8, s->t2, s->t1);
+    asm_bind(a, &copy);
+    asm_mov_ri(a, s->t3, 0);
+    asm_bind(a, &next);
+    struct x64_mem from = VFIELD(mbuf);
+    asm_load(a, 4, RAX, mem_bi(from.base, s->t3, 4, from.disp));
+    asm_store(a, 4, mem_bi(s->host, s->t3, 4, 0), RAX);
+    asm_alu_ri(a, ALU_ADD, 4, s->t3, 1);
+    asm_alu_rr(a, ALU_CMP, 4, s->t3, s->data);
+    asm_jcc(a, CC_B, &next);
+    asm_alu_rr(a, ALU_CMP, 8, s->t1, s->t2);
+    asm_jcc(a, CC_E, &unlock_first); /* once only: then it is another's */
+    emit_unlock(a, s->t2);
+    asm_bind(a, &unlock_first);
+    emit_unlock(a, s->t1);
+    asm_alu_mi(a, ALU_ADD, 4, VFIELD(excl_stores), 1);
+    asm_jmp(a, &end);
+    asm_bind(a, &undo);
+    emit_unlock(a, s->t1);
+    asm_jmp(a, s->slow);
+    asm_bind(a, &end);
+}
+
 static void emit_watched_ldrex(struct x64_asm *a, const struct watched_site *s)
 {
     struct x64_label stands = X64_LABEL_INIT;
-    emit_word(a, s);
+    emit_word(a, s->t1, s->host);
     asm_load(a, 4, RAX, mem_b(s->t1, 0));
     asm_load(a, 4, s->t2, VFIELD(excl_bit));
     asm_test_rr(a, 4, RAX, RAX);
@@ -426,9 +476,9 @@ static void emit_watched_strex(struct x64_asm *a, const struct watched_site *s)
     asm_jcc(a, CC_NE, &fail);
     asm_alu_rm(a, ALU_CMP, 8, s->host, VFIELD(excl_host));
     asm_jcc(a, CC_NE, &fail);
-    emit_word(a, s);
+    emit_word(a, s->t1, s->host);
     asm_load(a, 4, RAX, VFIELD(excl_bit));
-    emit_lock(a, s);
+    emit_lock(a, s->t1, s->t2);
     asm_jcc(a, CC_E, &stored);
     asm_alu_rm(a, ALU_AND, 4, RAX, VFIELD(excl_bit)); /* what the word was: */
     asm_jcc(a, CC_NE, s->slow);                       /* others have bits too, to be told */
@@ -516,6 +566,7 @@ const struct atomics_ops atomics_llsc = {
     .store = store,
     .store_watched = store_watched,
     .emit_watched_store = emit_watched_store,
+    .emit_watched_stm = emit_watched_stm,
     .emit_watched_ldrex = emit_watched_ldrex,
     .emit_watched_strex = emit_watched_strex,
     .watches_devices = true,
