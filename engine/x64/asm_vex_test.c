@@ -78,7 +78,7 @@ static const struct {
     P(PADDSB, "vpaddsb") P(PADDSW, "vpaddsw") P(PADDUSB, "vpaddusb") P(PADDUSW, "vpaddusw")
     P(PSUBSB, "vpsubsb") P(PSUBSW, "vpsubsw") P(PSUBUSB, "vpsubusb") P(PSUBUSW, "vpsubusw")
     P(PAVGB, "vpavgb") P(PAVGW, "vpavgw") P(PMULLW, "vpmullw") P(PMULHW, "vpmulhw")
-    P(PMULHUW, "vpmulhuw") P(PMULLD, "vpmulld") P(PMULDQ, "vpmuldq") P(PMULUDQ, "vpmuludq")
+    P(PMULHRSW, "vpmulhrsw") P(PMULHUW, "vpmulhuw") P(PMULLD, "vpmulld") P(PMULDQ, "vpmuldq") P(PMULUDQ, "vpmuludq")
     P(PCMPEQB, "vpcmpeqb") P(PCMPEQW, "vpcmpeqw") P(PCMPEQD, "vpcmpeqd")
     P(PCMPGTB, "vpcmpgtb") P(PCMPGTW, "vpcmpgtw") P(PCMPGTD, "vpcmpgtd") P(PCMPGTQ, "vpcmpgtq")
     P(PMAXSB, "vpmaxsb") P(PMAXSW, "vpmaxsw") P(PMAXSD, "vpmaxsd")

@@ -277,6 +277,29 @@ static bool multiply(struct vec *v, unsigned log2, int accumulate)
     return vec_done(v, t);
 }
 
+/* The high half of twice the product. Only two least numbers give 0x8000, which is one too many. */
+static bool multiply_doubling(struct vec *v, bool round)
+{
+    flags_clobber(v->x);
+    int n = vec_n(v), m = vec_m(v), t = vreg_temp(v->x);
+
+    if (round) {
+        vx(v, VX_PMULHRSW, t, n, m);
+    } else {
+        vx(v, VX_PMULHW, t, n, m);
+        vx(v, VX_PMULLW, X0, n, m);
+        vec_shl(v, 1, t, t, 1);
+        vec_shr(v, 1, true, X0, X0, 15);
+        vx(v, VX_POR, t, t, X0);
+    }
+    vx(v, VX_PCMPEQD, X0, X0, X0);
+    vec_shl(v, 1, X0, X0, 15);
+    vx(v, VX_PCMPEQW, X0, X0, t);
+    vx(v, VX_PXOR, t, t, X0);
+    vec_saturated(v, X0, v->dq);
+    return vec_done(v, t);
+}
+
 /* -- Shifts --------------------------------------------------------------------------------------------------------- */
 
 /* The front end gives immediate shifts as those by a register of equal bytes: left if positive. */
@@ -426,6 +449,8 @@ static bool lower_op(struct vec *v)
         EACH_SIGNED3(min, simple(v, vec_min_op[is_unsigned][log2]))
         EACH_SIGNED3(abd, difference(v, log2, is_unsigned, false))
         EACH_SIGNED3(aba, difference(v, log2, is_unsigned, true))
+    case VOP_qdmulh_16: return multiply_doubling(v, false);
+    case VOP_qrdmulh_16: return multiply_doubling(v, true);
     case VOP_rhadd_u8: return simple(v, VX_PAVGB);
     case VOP_rhadd_u16: return simple(v, VX_PAVGW);
     case VOP_qadd_s8: return saturating(v, VX_PADDSB, VX_PADDB);

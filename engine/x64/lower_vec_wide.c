@@ -52,6 +52,25 @@ static bool multiply_wide(struct vec *v, unsigned log2, bool is_unsigned, int ac
     return vec_done(v, t);
 }
 
+/* Polynomials: exclusive or of n shifted by each bit that is set in m. */
+static bool multiply_polynomials(struct vec *v)
+{
+    int n = vec_n(v), m = vec_m(v), t = vreg_temp(v->x);
+
+    vec_extend(v, 0, true, X0, n);
+    vec_extend(v, 0, true, X1, m);
+    vx(v, VX_PXOR, t, t, t);
+    for (unsigned k = 0; k < 8; k++) {
+        vec_shl(v, 1, X2, X1, 15 - k);
+        vec_shr(v, 1, false, X2, X2, 15);
+        vx(v, VX_PAND, X2, X2, X0);
+        vx(v, VX_PXOR, t, t, X2);
+        if (k < 7)
+            vec_shl(v, 1, X0, X0, 1);
+    }
+    return vec_done(v, t);
+}
+
 static bool shift_wide(struct vec *v, unsigned log2, bool is_unsigned)
 {
     int n = vec_n(v), t = vreg_temp(v->x);
@@ -333,6 +352,7 @@ bool lower_vec_wide(struct vec *v)
         EACH_SIGNED3(mull, multiply_wide(v, log2, is_unsigned, 0))
         EACH_SIGNED3(mlal, multiply_wide(v, log2, is_unsigned, 1))
         EACH_SIGNED3(mlsl, multiply_wide(v, log2, is_unsigned, -1))
+    case VOP_pmull: return multiply_polynomials(v);
         EACH_SIGNED3(shll, shift_wide(v, log2, is_unsigned))
         EACH_SIZES3(movn, shift_narrow(v, log2, false))
         EACH_SIZES3(shrn, shift_narrow(v, log2, false))
