@@ -9,59 +9,11 @@ import time
 import unittest
 
 from gdbdriver import HERE, LIMIT_S, PROGRAM, Guest
+from remote import Client, frame
 
 OUTPUT = "cpu 0: result 219, product 7 halves\nwatched 30\nPASS debugme\n"
 ELF = str(HERE / "debugme.a32.elf")
 SEED = 20161
-
-
-def frame(data: str | bytes) -> bytes:
-    data = data.encode("latin-1") if isinstance(data, str) else data
-    return b"$" + data + b"#%02x" % (sum(data) & 0xFF)
-
-
-class Client:
-    """A debugger without a brain."""
-
-    def __init__(self, path: str):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(LIMIT_S)
-        self.socket.connect(path)
-        self.input = b""
-
-    def byte(self) -> bytes:
-        if not self.input:
-            self.input = self.socket.recv(65536)
-            if not self.input:
-                raise EOFError
-        first, self.input = self.input[:1], self.input[1:]
-        return first
-
-    def drain(self) -> None:
-        """Take what is there: who never reads is given up after a while."""
-        self.socket.setblocking(False)
-        try:
-            while self.socket.recv(65536):
-                pass
-        except BlockingIOError:
-            pass
-        self.socket.settimeout(LIMIT_S)
-
-    def reply(self) -> str:
-        while self.byte() != b"$":
-            pass
-        data = b""
-        while (c := self.byte()) != b"#":
-            data += c
-        assert int(self.byte() + self.byte(), 16) == sum(data) & 0xFF, data
-        return data.decode("latin-1")
-
-    def ask(self, data: str) -> str:
-        self.socket.sendall(frame(data))
-        return self.reply()
-
-    def close(self) -> None:
-        self.socket.close()
 
 
 class Server(unittest.TestCase):
