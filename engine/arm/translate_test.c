@@ -374,6 +374,53 @@ static void test_peek(void **state)
                      FLAG_C | FLAG_V); /* movs r1, r2, lsl r3: C may stay; svc follows */
 }
 
+/* A debugger's breakpoint: the block ends before it, in an IT block too, and right behind one that an instruction runs over. */
+static void test_stop_at(void **state)
+{
+    (void)state;
+    static const struct {
+        bool thumb;
+        const char *words;
+        uint32_t stop_at;
+        unsigned insns, bytes;
+    } rows[] = {
+        {A, "e2800001 e2800001 e2800001 e2800001 e12fff1e", 0, 5, 20},
+        {A, "e2800001 e2800001 e2800001 e2800001 e12fff1e", 0x8008, 2, 8},
+        {A, "e2800001 e2800001 e2800001 e2800001 e12fff1e", 0x8004, 1, 4},
+        {A, "e2800001 e2800001 e2800001 e2800001 e12fff1e", 0x9000, 5, 20},
+        {T, "3001 3001 3001 4770", 0x8004, 2, 4},
+        {T, "2800 bf04 3001 3002 4770", 0x8006, 3, 6}, /* itt eq */
+        {T, "3001 f8d0 0004 3001 4770", 0x8004, 2, 6}, /* amid the ldr.w */
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        put_code(rows[i].thumb, 0x8000, rows[i].words);
+        struct arm_translate_req req = {.pc = 0x8000,
+                                        .flags = rows[i].thumb ? TBF_THUMB : 0,
+                                        .host = page,
+                                        .page_left = 4096,
+                                        .max_insns = 64,
+                                        .stop_at = rows[i].stop_at};
+        arm_translate_block(&block, &req, &out);
+        assert_null(ir_verify(&block));
+        assert_int_equal(out.ninsns, rows[i].insns);
+        assert_int_equal(out.nbytes, rows[i].bytes);
+    }
+}
+
+/* With exact flags a block depends on no bytes but its own. */
+static void test_exact_flags(void **state)
+{
+    (void)state;
+    for (unsigned exact = 0; exact < 2; exact++) {
+        put_code(A, 0x8000, "e2900001 ea000006"); /* adds r0, r0, #1; b .+0x20 */
+        memcpy(page + 0x24, "\x01\x00\x51\xe3", 4); /* cmp r1, #1 */
+        struct arm_translate_req req = {
+            .pc = 0x8000, .host = page, .page_left = 4096, .max_insns = 64, .exact_flags = exact};
+        arm_translate_block(&block, &req, &out);
+        assert_int_equal(out.peek_lo == out.peek_hi, exact);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,7 +428,8 @@ int main(void)
         cmocka_unit_test(test_page_end),   cmocka_unit_test(test_t32_across_pages),
         cmocka_unit_test(test_exit_limit), cmocka_unit_test(test_misaligned_a32),
         cmocka_unit_test(test_ends),       cmocka_unit_test(test_user_mode),
-        cmocka_unit_test(test_peek),
+        cmocka_unit_test(test_peek),       cmocka_unit_test(test_stop_at),
+        cmocka_unit_test(test_exact_flags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -254,11 +254,11 @@ static void reset_machine(void)
         if (atomics->clear)
             atomics->clear(vcpus[i]);
     }
-    quiesce_end(NULL);
     device_lock();
     machine.type->reset(&machine);
     device_unlock();
     enter_state();
+    quiesce_end(NULL); /* till here no debugger looks */
     sync_stop_clear();
 }
 

@@ -333,7 +333,7 @@ void sync_let_go(uint32_t mask)
         if (!bit(mask, i))
             continue;
         struct vcpu_thread *t = vcpu_thread(vcpus[i]);
-        t->leaving = t->standing;
+        t->leaving = t->at_safepoint;
         t->held = false;
         pthread_cond_signal(&t->wake);
     }
@@ -346,6 +346,7 @@ void sync_let_go(uint32_t mask)
 /* q held, own thread: see sync_let_go(). */
 static void has_left(struct vcpu_thread *t)
 {
+    t->at_safepoint = false;
     if (UNLIKELY(t->leaving)) {
         t->leaving = false;
         pthread_cond_broadcast(&acked);
@@ -356,12 +357,10 @@ static void has_left(struct vcpu_thread *t)
 static void stand_held(struct vcpu_thread *t)
 {
     stop_running(t, VT_PARKED);
-    t->standing = true;
     rcu_go_offline();
     while (t->held && !t->head && !safe_head && !stopping)
         wait_on(&t->wake);
     rcu_go_online();
-    t->standing = false;
     t->was_held = true;
     start_running(t);
 }
@@ -410,6 +409,7 @@ bool sync_safepoint(struct vcpu *v)
     struct vcpu_thread *t = vcpu_thread(v);
     mutex_lock(&q);
     for (;;) {
+        t->at_safepoint = true;
         atomic_fetch_and_explicit(&v->poll, ~(uint32_t)(POLL_WORK | POLL_IRQ), memory_order_relaxed);
         park_while_exclusive(t);
         if (run_one(v, t))

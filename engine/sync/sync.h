@@ -78,7 +78,7 @@ void vcpu_send_event_all(void);
  * go. Held it is not RUNNING: nobody waits for it, and its work it runs all the same (S3). To know that all of the mask stand
  * still, and to look at them, be quiescent. The end of the machine lets all go. */
 void sync_hold(uint32_t mask);
-/* One thread that is no vCPU's. Returns when each of the mask that stood held has left its safepoint, or sleeps: so it gets on by a
+/* One thread that is no vCPU's. Returns when each of the mask that was at its safepoint has left it, or sleeps: so it gets on by a
  * block at least before it is held again, however soon another one stops them all. */
 void sync_let_go(uint32_t mask);
 
@@ -104,7 +104,7 @@ struct vcpu_thread {
     uint64_t until_ns;                               /* of the sleep; UINT64_MAX: no limit; own thread */
     bool timed_out;                                  /* own thread */
     bool held;                                       /* sync_hold(); guarded by quiesce lock */
-    bool standing;                                   /* waits because it is held; guarded by quiesce lock */
+    bool at_safepoint;                               /* inside sync_safepoint(), awake; guarded by quiesce lock */
     bool leaving;                                    /* let go, and still in its safepoint; guarded by quiesce lock */
     bool was_held;                                   /* since the loop last looked: pointers to blocks are lost. Own thread */
     int pin;                                         /* logical CPU or -1; const after LAUNCH */

@@ -289,6 +289,102 @@ static void other_sleeps(void **state)
     assert_true(vcpu_thread(vcpus[0])->timed_out);
 }
 
+/* -- Holding -------------------------------------------------------------------------------------------------------------------- */
+
+/* All stand still who are held, and nobody else; returns when that is so. */
+static void stand_still(void)
+{
+    quiesce_begin(NULL);
+    quiesce_end(NULL);
+}
+
+static void the_held_run_no_guest_code(void **state)
+{
+    (void)state;
+    start(NULL);
+    for (unsigned round = 0; round < 50; round++) {
+        uint32_t mask = round % (BIT(N) - 1) + 1;
+        uint64_t before[N];
+        sync_hold(mask);
+        stand_still();
+        for (unsigned i = 0; i < N; i++)
+            before[i] = passes[i];
+        for (unsigned i = 0; i < N; i++) {
+            sync_run_on(vcpus[i], see_work, 0); /* that they do */
+            for (unsigned ms = 0; ms < 2000 && atomic_load(&work_seen[i]) == round; ms++)
+                usleep(100);
+            assert_int_equal(work_seen[i], round + 1);
+        }
+        for (unsigned i = 0; i < N; i++)
+            if (bit(mask, i))
+                assert_int_equal(passes[i], before[i]);
+        for (unsigned i = 0; i < N; i++)
+            while (!bit(mask, i) && passes[i] == before[i])
+                usleep(100); /* the others go on */
+        rcu_wait_deferred(); /* and nobody waits for them */
+        sync_let_go(mask);
+    }
+    stop();
+}
+
+/* However soon it is held again, who is let go gets on. */
+static void who_is_let_go_gets_on(void **state)
+{
+    (void)state;
+    start(NULL);
+    sync_hold(BIT(N) - 1);
+    stand_still();
+    for (unsigned round = 0; round < 300; round++) {
+        uint64_t before[N];
+        for (unsigned i = 0; i < N; i++)
+            before[i] = passes[i];
+        sync_let_go(BIT(N) - 1);
+        sync_hold(BIT(N) - 1);
+        stand_still();
+        for (unsigned i = 0; i < N; i++)
+            assert_true(passes[i] > before[i]);
+    }
+    stop(); /* the end lets all go */
+}
+
+static void sleep_once(struct vcpu *v)
+{
+    if (passes[v->index] == 1)
+        vcpu_request_sleep(v, SLEEP_WFI);
+}
+
+/* A held sleeper sleeps on; what came meanwhile wakes it when it is let go. A step wakes it too. */
+static void a_held_sleeper_sleeps_on(void **state)
+{
+    (void)state;
+    start(sleep_once);
+    while (passes[1] < 1)
+        usleep(100);
+    usleep(10000);
+    sync_hold(BIT(1));
+    stand_still();
+    vcpu_set_line(1, LINE_IRQ, true);
+    usleep(20000);
+    assert_int_equal(passes[1], 1);
+    assert_int_equal(vcpu_thread(vcpus[1])->sleep, SLEEP_WFI);
+    sync_let_go(BIT(1));
+    for (unsigned ms = 0; ms < 2000 && passes[1] == 1; ms++)
+        usleep(1000);
+    assert_true(passes[1] > 1);
+
+    sync_hold(BIT(2));
+    stand_still();
+    assert_int_equal(passes[2], 1);
+    atomic_fetch_or(&vcpus[2]->poll, POLL_STEP);
+    sync_let_go(BIT(2));
+    for (unsigned ms = 0; ms < 2000 && passes[2] == 1; ms++)
+        usleep(1000);
+    assert_true(passes[2] > 1);
+    atomic_fetch_and(&vcpus[2]->poll, ~(uint32_t)POLL_STEP);
+    vcpu_set_line(1, LINE_IRQ, false);
+    stop();
+}
+
 /* -- Grace periods ----------------------------------------------------------------------------------------------------------------- */
 
 struct thing {
@@ -370,6 +466,7 @@ int main(void)
         T(quiescent_sections_exclude), T(broadcasts_are_acknowledged), T(work_runs_once_in_its_thread),
         T(equal_requests_coalesce),    T(sleepers_hold_up_nobody),     T(events_are_kept),
         T(other_sleeps),
+        T(the_held_run_no_guest_code), T(who_is_let_go_gets_on), T(a_held_sleeper_sleeps_on),
         T(grace_periods_protect_readers), T(waits_end_while_vcpus_run),
         cmocka_unit_test(percentiles),
     };
