@@ -144,6 +144,25 @@ ts = [threading.Thread(target=work) for _ in range(8)]
 [t.start() for t in ts]; [t.join() for t in ts]
 print(n)'
 }
+# By hand, with the package libpython3.11-testsuite; 1 GiB of memory.
+p_python_tests() {
+    for t in math cmath float struct decimal long int zlib hashlib threading thread queue; do
+        quiet python3 -m test -q --timeout 600 test_$t && tail -n 1 /tmp/log | sed "s/^/test_$t /"
+    done
+}
+# By hand, with the packages gcc and libc6-dev; 2 GiB of memory.
+p_gcc() {
+    cat >c.c <<'C'
+#include <math.h>
+#include <stdio.h>
+static double f(int n) { return n < 2 ? n : f(n - 1) + f(n - 2); }
+int main(void) { printf("%.0f %.17g\n", f(22), sin(0.5) + sqrt(2)); return 0; }
+C
+    for o in -O0 -O2 "-O3 -mthumb" "-O2 -marm -flto"; do
+        # shellcheck disable=SC2086
+        quiet gcc $o -S -o - c.c >/dev/null && gcc $o -o c c.c -lm && ./c && hash <c
+    done
+}
 p_stress_long() {
     for s in "cpu 400" "matrix 400" "atomic 400" "futex 20000" "mutex 20000" "switch 20000" "mmap 20" "fork 1000" \
         "vm 400" "tlb-shootdown 500" "sem 20000" "pipe 20000" "fp 200" "vecmath 200" "cache 50" "signal 20000" "clone 500"; do
