@@ -71,7 +71,7 @@ static void test_access(void **state)
     assert_int_equal(arm_tb_flags(v) & VFP_FLAGS, TBF_VFP | TBF_VFP_MODE);
     v->fpscr = FPSCR_FZ;
     assert_int_equal(arm_tb_flags(v) & VFP_FLAGS, TBF_VFP | TBF_VFP_MODE);
-    v->fpscr = 0xff << 24 & ~(FPSCR_FZ | FPSCR_NZCV);
+    v->fpscr = 0xffu << 24 & ~(FPSCR_FZ | FPSCR_NZCV);
     assert_int_equal(arm_tb_flags(v) & VFP_FLAGS, TBF_VFP);
 }
 

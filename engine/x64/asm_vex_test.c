@@ -11,9 +11,11 @@
 #include <capstone/capstone.h>
 
 #include "engine/x64/asm_vex.h"
+#include "engine/x64/x64_testlib.h"
 
 static csh cs;
-static uint8_t buf[64];
+#define BYTES 64
+static uint8_t *buf;
 static struct x64_asm a;
 
 static const char *const gpr[2][16] = {
@@ -39,13 +41,15 @@ static void is(const char *fmt, ...)
     snprintf(got, sizeof got, "%s %s", insn[0].mnemonic, insn[0].op_str);
     cs_free(insn, n);
     assert_string_equal(got, want);
-    asm_init(&a, buf, (const uint8_t *)0x1000, sizeof buf);
+    asm_init(&a, buf, (const uint8_t *)0x1000, BYTES);
 }
 
 static int setup(void **state)
 {
     (void)state;
-    asm_init(&a, buf, (const uint8_t *)0x1000, sizeof buf);
+    test_vcpu();
+    buf = test_span.rw;
+    asm_init(&a, buf, (const uint8_t *)0x1000, BYTES);
     return cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK;
 }
 
