@@ -124,14 +124,14 @@ p_stress() {
     stress vm 20 --vm-bytes 2m --vm-method all
     stress tlb-shootdown 30
 }
-# What uses the local monitor across context switches: all workers share one vCPU.
+# What uses the local monitor across context switches: all workers share one vCPU. Not `mutex`: of two workers on one CPU the second
+# may find the work done before it has threads, which it calls a failure (under QEMU too, 2 of 40 runs). `sem` takes all its time.
 p_locks() {
     taskset 1 true || return
     stress atomic 40 --taskset 0
     stress futex 2000 --taskset 0
-    stress mutex 2000 --taskset 0
     stress switch 1000 --taskset 0
-    stress sem 1000 --taskset 0
+    stress sem 1000 --taskset 0 --timeout 5
     taskset 1 python3 -c '
 import threading
 n, lock = 0, threading.Lock()
