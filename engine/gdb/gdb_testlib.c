@@ -75,7 +75,7 @@ void machine_down(void)
     for (unsigned i = 0; i < nvcpus; i++) {
         softmmu_free(vcpus[i]);
         free(vcpus[i]->exec);
-        free(vcpus[i]->thread);
+        sync_free_vcpu(vcpus[i]);
     }
     mem_free_all();
     code_memory_free();

@@ -83,7 +83,7 @@ static int teardown(void **state)
     quiesce_end(NULL);
     watch_hit = NULL;
     for (unsigned i = 0; i < nvcpus; i++)
-        free(vcpus[i]->thread);
+        sync_free_vcpu(vcpus[i]);
     fake_machine_free();
     return 0;
 }

@@ -477,6 +477,20 @@ bool sync_init_vcpu(struct vcpu *v, struct error *e)
     return true;
 }
 
+void sync_free_vcpu(struct vcpu *v)
+{
+    struct vcpu_thread *t = vcpu_thread(v);
+    if (!t)
+        return;
+    for (struct vcpu_work *w = t->head, *next; w; w = next) { /* came when the loop had been left for good */
+        next = w->next;
+        free(w);
+    }
+    pthread_cond_destroy(&t->wake);
+    free(t);
+    v->thread = NULL;
+}
+
 static void (*loop_body)(struct vcpu *v);
 
 static void *thread_main(void *arg)

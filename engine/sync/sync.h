@@ -125,6 +125,8 @@ static inline bool sync_wanted(struct vcpu *v)
 }
 
 bool sync_init_vcpu(struct vcpu *v, struct error *e); /* LAUNCH */
+/* After sync_join(), or without sync_start(): also the work that was queued and is not done. */
+void sync_free_vcpu(struct vcpu *v);
 /* LAUNCH: start one host thread a vCPU running body(v); sync_join waits for all. */
 bool sync_start(void (*body)(struct vcpu *v), struct error *e);
 void sync_join(void);

@@ -50,7 +50,7 @@ static int teardown(void **state)
     tb_cache->shutdown();
     for (unsigned i = 0; i < nvcpus; i++) {
         softmmu_free(vcpus[i]);
-        free(vcpus[i]->thread);
+        sync_free_vcpu(vcpus[i]);
     }
     nvcpus = 0;
     vcpu_free_all();

@@ -96,7 +96,7 @@ static int teardown(void **state)
     atomics->shutdown();
     for (unsigned i = 0; i < nvcpus; i++) {
         softmmu_free(vcpus[i]);
-        free(vcpus[i]->thread);
+        sync_free_vcpu(vcpus[i]);
     }
     vcpu_free_all();
     mem_free_all();

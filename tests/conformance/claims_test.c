@@ -55,7 +55,7 @@ static void machine_down(void)
 {
     for (unsigned i = 0; i < nvcpus; i++) {
         softmmu_free(vcpus[i]);
-        free(vcpus[i]->thread);
+        sync_free_vcpu(vcpus[i]);
     }
     vcpu_free_all();
     mem_free_all();
