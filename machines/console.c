@@ -215,8 +215,7 @@ static void restore_and_die(int number)
 static void raw_begin(void)
 {
     struct termios t;
-    if (!raw.wanted || fd_in < 0 || !isatty(fd_in) || tcgetpgrp(fd_in) != getpgrp() ||
-        tcgetattr(fd_in, &t))
+    if (!raw.wanted || fd_in < 0 || !isatty(fd_in) || tcgetpgrp(fd_in) != getpgrp() || tcgetattr(fd_in, &t))
         return;
     static const int deadly[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
     for (size_t i = 0; i < ARRAY_SIZE(deadly); i++)

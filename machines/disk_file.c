@@ -111,8 +111,8 @@ static bool open_overlay(struct disk_file *d, const char *option, struct error *
     const char *dir = getenv("TMPDIR");
     d->overlay_fd = open(dir && *dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (d->overlay_fd < 0) {
-        error_set(e, 1, "--%s: cannot make a temporary file in %s for what the guest writes: %s",
-                  option, dir && *dir ? dir : "/tmp", strerror(errno));
+        error_set(e, 1, "--%s: cannot make a temporary file in %s for what the guest writes: %s", option,
+                  dir && *dir ? dir : "/tmp", strerror(errno));
         return false;
     }
     d->overlay_has = calloc(1, d->sectors * SECTOR / COW_PAGE / 8 + 1);
@@ -120,7 +120,8 @@ static bool open_overlay(struct disk_file *d, const char *option, struct error *
     return true;
 }
 
-static bool open_file(struct disk_file *d, const char *option, const char *path, bool ro, bool cow, uint32_t unit, struct error *e)
+static bool open_file(struct disk_file *d, const char *option, const char *path, bool ro, bool cow, uint32_t unit,
+                      struct error *e)
 {
     struct stat st;
     d->fd = open(path, (ro || cow ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY);
@@ -138,8 +139,8 @@ static bool open_file(struct disk_file *d, const char *option, const char *path,
         return false;
     }
     if (bytes < unit) {
-        error_set(e, 1, "--%s: %s: %lld bytes are no disk; it needs at least %s of %u", option, path,
-                  (long long)bytes, unit == SECTOR ? "one sector" : "one unit", unit);
+        error_set(e, 1, "--%s: %s: %lld bytes are no disk; it needs at least %s of %u", option, path, (long long)bytes,
+                  unit == SECTOR ? "one sector" : "one unit", unit);
         return false;
     }
     if (flock(d->fd, (ro || cow ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
@@ -155,8 +156,7 @@ static bool open_file(struct disk_file *d, const char *option, const char *path,
     return !cow || open_overlay(d, option, e);
 }
 
-bool disk_file_open(struct disk_file *d, const char *option, const char *spec, uint32_t unit,
-                    struct error *e)
+bool disk_file_open(struct disk_file *d, const char *option, const char *spec, uint32_t unit, struct error *e)
 {
     bool ro, cow;
     char *path = parse(spec, &ro, &cow);

@@ -62,8 +62,7 @@ static unsigned region_count;
 static struct region *region_of(gpa pa, uint64_t bytes)
 {
     for (unsigned i = 0; i < region_count; i++)
-        if (pa >= regions[i].base && bytes <= regions[i].bytes &&
-            pa - regions[i].base <= regions[i].bytes - bytes)
+        if (pa >= regions[i].base && bytes <= regions[i].bytes && pa - regions[i].base <= regions[i].bytes - bytes)
             return &regions[i];
     return NULL;
 }
@@ -72,16 +71,14 @@ static void add_region(struct region r)
 {
     assert_true(region_count < ARRAY_SIZE(regions));
     for (unsigned i = 0; i < region_count; i++)
-        assert_true(r.base >= regions[i].base + regions[i].bytes ||
-                    regions[i].base >= r.base + r.bytes);
+        assert_true(r.base >= regions[i].base + regions[i].bytes || regions[i].base >= r.base + r.bytes);
     regions[region_count++] = r;
 }
 
 bool mem_add_ram(gpa base, uint64_t bytes, struct error *e)
 {
     (void)e;
-    uint8_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert_true(p != MAP_FAILED);
     add_region((struct region){.base = base, .bytes = bytes, .ram = p, .name = "ram"});
     return true;
@@ -224,8 +221,7 @@ const char *fake_file(const void *data, size_t bytes)
 {
     const char *dir = getenv("TEST_TMPDIR");
     if (!file_name[0]) {
-        snprintf(file_name, sizeof file_name, "%s/dbtlab-test-%d", dir ? dir : "/tmp",
-                 (int)getpid());
+        snprintf(file_name, sizeof file_name, "%s/dbtlab-test-%d", dir ? dir : "/tmp", (int)getpid());
         atexit(remove_file);
     }
     FILE *f = fopen(file_name, "wb");

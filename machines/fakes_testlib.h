@@ -15,7 +15,7 @@
 
 #include "machines/machine.h"
 
-extern uint32_t fake_lines[MAX_VCPUS]; /* enum vcpu_line bits as set last. guarded by device lock */
+extern uint32_t fake_lines[MAX_VCPUS];        /* enum vcpu_line bits as set last. guarded by device lock */
 extern unsigned fake_line_changes[MAX_VCPUS]; /* calls of vcpu_set_line. guarded by device lock */
 
 struct fake_end {

@@ -74,8 +74,7 @@ static const char *foreign_kernel(const uint8_t *p, size_t bytes)
         {0x30, 5, "RISCV", "a kernel for RISC-V"},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
-        if (known[i].at + known[i].n <= bytes &&
-            !memcmp(p + known[i].at, known[i].magic, known[i].n))
+        if (known[i].at + known[i].n <= bytes && !memcmp(p + known[i].at, known[i].magic, known[i].n))
             return known[i].what;
     return NULL;
 }
@@ -83,9 +82,8 @@ static const char *foreign_kernel(const uint8_t *p, size_t bytes)
 static bool check_kernel(const struct linux_blob *k, const char *path, struct error *e)
 {
     if (k->bytes < KERNEL_MIN) {
-        error_set(e, 1,
-                  "%s: %zu bytes are no kernel; --kernel takes a zImage or an uncompressed Image",
-                  path, k->bytes);
+        error_set(e, 1, "%s: %zu bytes are no kernel; --kernel takes a zImage or an uncompressed Image", path,
+                  k->bytes);
         return false;
     }
     if (word(k->data + 0x24) == ZIMAGE_MAGIC_BE) {
@@ -100,9 +98,7 @@ static bool check_kernel(const struct linux_blob *k, const char *path, struct er
     if (is_zimage(k)) {
         uint64_t size = word(k->data + 0x2c) - (uint64_t)word(k->data + 0x28);
         if (word(k->data + 0x2c) < word(k->data + 0x28) || size > k->bytes) {
-            error_set(e, 1,
-                      "%s: the zImage says that it has %" PRIu64
-                      " bytes, the file has %zu; is it truncated?",
+            error_set(e, 1, "%s: the zImage says that it has %" PRIu64 " bytes, the file has %zu; is it truncated?",
                       path, size, k->bytes);
             return false;
         }
@@ -110,10 +106,9 @@ static bool check_kernel(const struct linux_blob *k, const char *path, struct er
     }
     /* An Image has no magic number; its first instruction, as A32 or a pair of T32, is unconditional: 0b1110 or 0xf. */
     if (k->data[3] >> 4 != 0xe && k->data[3] >> 4 != 0xf) {
-        error_set(
-            e, 1,
-            "%s: no kernel: neither a zImage (18 28 6f 01 at byte 36) nor an uncompressed Image of 32-bit ARM",
-            path);
+        error_set(e, 1,
+                  "%s: no kernel: neither a zImage (18 28 6f 01 at byte 36) nor an uncompressed Image of 32-bit ARM",
+                  path);
         return false;
     }
     return true;
@@ -138,8 +133,8 @@ static uint64_t unpacked_end(const struct linux_blob *k)
 
 /* -- Places -------------------------------------------------------------------------------------- */
 
-static bool place(struct linux_image *img, const struct linux_files *f,
-                  const struct linux_board *board, struct error *e)
+static bool place(struct linux_image *img, const struct linux_files *f, const struct linux_board *board,
+                  struct error *e)
 {
     uint64_t near = board->ram_bytes < NEAR ? board->ram_bytes : NEAR;
     uint64_t low = board->ram_bytes < LOWMEM ? board->ram_bytes : LOWMEM;
@@ -161,11 +156,10 @@ static bool place(struct linux_image *img, const struct linux_files *f,
 
     uint64_t dtb = ALIGN_UP(behind, 2 * MIB);
     if (dtb + img->dtb.bytes > near) {
-        error_set(
-            e, 2,
-            "%s: the kernel needs %" PRIu64 " MiB, with its device tree; --memory gives %" PRIu64
-            " MiB, of which the first %" PRIu64 " serve",
-            f->kernel, (dtb + img->dtb.bytes + MIB - 1) / MIB, board->ram_bytes / MIB, near / MIB);
+        error_set(e, 2,
+                  "%s: the kernel needs %" PRIu64 " MiB, with its device tree; --memory gives %" PRIu64
+                  " MiB, of which the first %" PRIu64 " serve",
+                  f->kernel, (dtb + img->dtb.bytes + MIB - 1) / MIB, board->ram_bytes / MIB, near / MIB);
         return false;
     }
     img->dtb.base = board->ram_base + dtb;
@@ -328,8 +322,7 @@ static int add_virtio(void *fdt, const struct linux_board *b)
     for (unsigned i = b->virtio_slots; i-- > 0;) {
         char name[40];
         gpa base = b->virtio_base + (gpa)i * b->virtio_bytes;
-        fdt32_t irq[3] = {cpu_to_fdt32(0), cpu_to_fdt32(b->virtio_spi + i),
-                          cpu_to_fdt32(4)}; /* SPI, level, high */
+        fdt32_t irq[3] = {cpu_to_fdt32(0), cpu_to_fdt32(b->virtio_spi + i), cpu_to_fdt32(4)}; /* SPI, level, high */
         int err;
         snprintf(name, sizeof name, "virtio_mmio@%" PRIx64, base);
         if (fdt_subnode_offset(fdt, 0, name) >= 0)
@@ -356,8 +349,7 @@ static const char *root_name(const void *fdt)
 }
 
 /* Read the tree and give it room to grow. */
-static bool open_dtb(struct linux_image *img, const struct linux_files *f,
-                     const struct linux_board *b, struct error *e)
+static bool open_dtb(struct linux_image *img, const struct linux_files *f, const struct linux_board *b, struct error *e)
 {
     uint8_t *file;
     size_t bytes;
@@ -367,14 +359,12 @@ static bool open_dtb(struct linux_image *img, const struct linux_files *f,
     img->dtb.data = calloc(1, room);
     CHECK(img->dtb.data, "out of memory");
     img->dtb.bytes = room;
-    int err =
-        bytes >= 8 && word(file) == 0xedfe0dd0u ? fdt_check_full(file, bytes) : -FDT_ERR_BADMAGIC;
+    int err = bytes >= 8 && word(file) == 0xedfe0dd0u ? fdt_check_full(file, bytes) : -FDT_ERR_BADMAGIC;
     if (!err)
         err = fdt_open_into(file, img->dtb.data, (int)room);
     free(file);
     if (err == -FDT_ERR_BADMAGIC) {
-        error_set(e, 1, "%s: not a flattened device tree, which begins with the bytes d0 0d fe ed",
-                  f->dtb);
+        error_set(e, 1, "%s: not a flattened device tree, which begins with the bytes d0 0d fe ed", f->dtb);
         return false;
     }
     if (err) {
@@ -382,15 +372,14 @@ static bool open_dtb(struct linux_image *img, const struct linux_files *f,
         return false;
     }
     if (fdt_node_check_compatible(img->dtb.data, 0, b->compatible)) {
-        error_set(e, 1, "%s: this is the device tree of %s; the machine is %s (%s)", f->dtb,
-                  root_name(img->dtb.data), b->model, b->compatible);
+        error_set(e, 1, "%s: this is the device tree of %s; the machine is %s (%s)", f->dtb, root_name(img->dtb.data),
+                  b->model, b->compatible);
         return false;
     }
     return true;
 }
 
-static bool edit_dtb(struct linux_image *img, const struct linux_files *f,
-                     const struct linux_board *b, struct error *e)
+static bool edit_dtb(struct linux_image *img, const struct linux_files *f, const struct linux_board *b, struct error *e)
 {
     void *fdt = img->dtb.data;
     int err;
@@ -411,8 +400,7 @@ static bool edit_dtb(struct linux_image *img, const struct linux_files *f,
 
 /* -- All together ---------------------------------------------------------------------------------- */
 
-bool linux_open(struct linux_image *img, const struct linux_files *f,
-                const struct linux_board *board, struct error *e)
+bool linux_open(struct linux_image *img, const struct linux_files *f, const struct linux_board *board, struct error *e)
 {
     *img = (struct linux_image){0};
     if (!f->dtb) {
@@ -420,14 +408,12 @@ bool linux_open(struct linux_image *img, const struct linux_files *f,
         return false;
     }
     if (f->append && strlen(f->append) > APPEND_MAX) {
-        error_set(e, 2, "--append: %zu bytes are too many; a kernel takes %d", strlen(f->append),
-                  APPEND_MAX);
+        error_set(e, 2, "--append: %zu bytes are too many; a kernel takes %d", strlen(f->append), APPEND_MAX);
         return false;
     }
     bool ok = load_file(f->kernel, board->ram_bytes, &img->kernel.data, &img->kernel.bytes, e) &&
               check_kernel(&img->kernel, f->kernel, e) &&
-              (!f->initrd ||
-               load_file(f->initrd, board->ram_bytes, &img->initrd.data, &img->initrd.bytes, e)) &&
+              (!f->initrd || load_file(f->initrd, board->ram_bytes, &img->initrd.data, &img->initrd.bytes, e)) &&
               open_dtb(img, f, board, e) && place(img, f, board, e) && edit_dtb(img, f, board, e);
     if (!ok)
         linux_free(img);

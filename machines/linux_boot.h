@@ -11,16 +11,14 @@
 
 /* The board as its device tree should tell it. */
 struct linux_board {
-    const char
-        *compatible;   /* one of the root's compatible strings; another tree is of another board */
-    const char *model; /* for messages */
-    const char *cpu;   /* compatible string of a CPU */
+    const char *compatible; /* one of the root's compatible strings; another tree is of another board */
+    const char *model;      /* for messages */
+    const char *cpu;        /* compatible string of a CPU */
     gpa ram_base;
     uint64_t ram_bytes;
     unsigned smp;
-    const char *const
-        *absent;     /* NULL-terminated compatible strings of devices that are not fitted */
-    gpa virtio_base; /* slots of virtio_bytes each, with consecutive shared interrupts */
+    const char *const *absent; /* NULL-terminated compatible strings of devices that are not fitted */
+    gpa virtio_base;           /* slots of virtio_bytes each, with consecutive shared interrupts */
     uint32_t virtio_bytes;
     unsigned virtio_slots, virtio_spi;
     enum psci_method psci; /* as asked for */
@@ -41,8 +39,8 @@ struct linux_image {
 };
 
 /* Read, check, edit the device tree, decide on places. LAUNCH. Returns false with e filled and nothing allocated. */
-bool linux_open(struct linux_image *img, const struct linux_files *files,
-                const struct linux_board *board, struct error *e);
+bool linux_open(struct linux_image *img, const struct linux_files *files, const struct linux_board *board,
+                struct error *e);
 /* How a checked tree says that PSCI 0.2 or later is called: HVC, SMC, or OFF if it does not. */
 enum psci_method linux_psci_method(const void *fdt);
 /* Store all to guest memory. LAUNCH, or all vCPUs stopped. */

@@ -120,20 +120,16 @@ static void edited_tree(void **state)
     assert_int_equal(fdt_check_full(fdt, img.dtb.bytes), 0);
     assert_true(fdt_node_offset_by_compatible(fdt, -1, "nobody,chip") < 0);
     assert_true(fdt_path_offset(fdt, "/cpus/cpu@2") > 0);
-    assert_true(fdt_path_offset(fdt, "/cpus/cpu@3") < 0 &&
-                fdt_path_offset(fdt, "/cpus/cpu@77") < 0);
-    assert_string_equal(fdt_getprop(fdt, fdt_path_offset(fdt, "/chosen"), "bootargs", NULL),
-                        "console=x");
+    assert_true(fdt_path_offset(fdt, "/cpus/cpu@3") < 0 && fdt_path_offset(fdt, "/cpus/cpu@77") < 0);
+    assert_string_equal(fdt_getprop(fdt, fdt_path_offset(fdt, "/chosen"), "bootargs", NULL), "console=x");
     const fdt32_t *reg = fdt_getprop(fdt, fdt_path_offset(fdt, "/memory@80000000"), "reg", &len);
     assert_int_equal(len, 16);
     assert_int_equal(fdt32_to_cpu(reg[1]), RAM);
     assert_int_equal(fdt32_to_cpu(reg[3]), 256 * MIB);
     assert_true(fdt_path_offset(fdt, "/virtio_mmio@1200") > 0);
-    const void *end =
-        fdt_getprop(fdt, fdt_path_offset(fdt, "/chosen"), "linux,initrd-end", &len);
+    const void *end = fdt_getprop(fdt, fdt_path_offset(fdt, "/chosen"), "linux,initrd-end", &len);
     assert_int_equal(fdt64_ld(end), img.initrd.base + 6);
-    assert_true(img.kernel.base + img.kernel.bytes <= img.dtb.base &&
-                img.dtb.base + img.dtb.bytes <= img.initrd.base);
+    assert_true(img.kernel.base + img.kernel.bytes <= img.dtb.base && img.dtb.base + img.dtb.bytes <= img.initrd.base);
     assert_int_equal(img.kernel.base & 3, 0);
     linux_free(&img);
 }
@@ -175,8 +171,8 @@ static void psci(void **state)
         assert_int_equal(img.psci, rows[i].now);
         assert_int_equal(linux_psci_method(img.dtb.data), rows[i].now);
         bool there = fdt_path_offset(img.dtb.data, "/psci") >= 0;
-        bool method = fdt_getprop(img.dtb.data, fdt_path_offset(img.dtb.data, "/cpus/cpu@1"),
-                                  "enable-method", NULL) != NULL;
+        bool method =
+            fdt_getprop(img.dtb.data, fdt_path_offset(img.dtb.data, "/cpus/cpu@1"), "enable-method", NULL) != NULL;
         if (there != (rows[i].now != PSCI_OFF) || method != there)
             fail_msg("row %u: node %d, enable-method %d", i, there, method);
         linux_free(&img);
@@ -196,8 +192,7 @@ static void memory_sizes(void **state)
         }
         assert_true(img.initrd.base + img.initrd.bytes <= RAM + board.ram_bytes);
         assert_true(img.kernel.base + img.kernel.bytes <= img.dtb.base);
-        assert_true(img.dtb.base + img.dtb.bytes <= img.initrd.base &&
-                    img.dtb.base < RAM + 128 * MIB);
+        assert_true(img.dtb.base + img.dtb.bytes <= img.initrd.base && img.dtb.base < RAM + 128 * MIB);
         linux_free(&img);
     }
 }

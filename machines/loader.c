@@ -46,9 +46,8 @@ bool load_file(const char *path, uint64_t max_bytes, uint8_t **data, size_t *byt
         goto fail;
     }
     if ((uint64_t)st.st_size > max_bytes) {
-        error_set(e, 1,
-                  "%s: %" PRIu64 " bytes are too many for this machine, which takes up to %" PRIu64,
-                  path, (uint64_t)st.st_size, max_bytes);
+        error_set(e, 1, "%s: %" PRIu64 " bytes are too many for this machine, which takes up to %" PRIu64, path,
+                  (uint64_t)st.st_size, max_bytes);
         goto fail;
     }
     size_t size = (size_t)st.st_size, done = 0;
@@ -115,8 +114,7 @@ static bool check_header(const Elf32_Ehdr *h, size_t bytes, const char *path, st
     unsigned type = le16toh(h->e_type), machine = le16toh(h->e_machine);
 
     if (h->e_ident[EI_CLASS] != ELFCLASS32) {
-        error_set(e, 1, "%s: this ELF file is %s; a guest is 32-bit ARM", path,
-                  class_name(h->e_ident[EI_CLASS]));
+        error_set(e, 1, "%s: this ELF file is %s; a guest is 32-bit ARM", path, class_name(h->e_ident[EI_CLASS]));
         return false;
     }
     if (h->e_ident[EI_DATA] != ELFDATA2LSB) {
@@ -125,18 +123,18 @@ static bool check_header(const Elf32_Ehdr *h, size_t bytes, const char *path, st
         return false;
     }
     if (h->e_ident[EI_VERSION] != EV_CURRENT || le32toh(h->e_version) != EV_CURRENT) {
-        error_set(e, 1, "%s: ELF version %u/%" PRIu32 " is not known; it should be 1", path,
-                  h->e_ident[EI_VERSION], le32toh(h->e_version));
+        error_set(e, 1, "%s: ELF version %u/%" PRIu32 " is not known; it should be 1", path, h->e_ident[EI_VERSION],
+                  le32toh(h->e_version));
         return false;
     }
     if (machine != EM_ARM) {
-        error_set(e, 1, "%s: this ELF file is for %s (machine %u); a guest is for ARM (machine %u)",
-                  path, machine_name(machine), machine, EM_ARM);
+        error_set(e, 1, "%s: this ELF file is for %s (machine %u); a guest is for ARM (machine %u)", path,
+                  machine_name(machine), machine, EM_ARM);
         return false;
     }
     if (type != ET_EXEC) {
-        error_set(e, 1, "%s: ELF type %u is %s; a guest is an executable (type %u)", path, type,
-                  type_advice(type), ET_EXEC);
+        error_set(e, 1, "%s: ELF type %u is %s; a guest is an executable (type %u)", path, type, type_advice(type),
+                  ET_EXEC);
         return false;
     }
     if (le16toh(h->e_phnum) == 0) {
@@ -144,21 +142,17 @@ static bool check_header(const Elf32_Ehdr *h, size_t bytes, const char *path, st
         return false;
     }
     if (le16toh(h->e_phnum) == PN_XNUM) {
-        error_set(e, 1, "%s: more than %u program headers; that many are not supported", path,
-                  PN_XNUM - 1);
+        error_set(e, 1, "%s: more than %u program headers; that many are not supported", path, PN_XNUM - 1);
         return false;
     }
     if (le16toh(h->e_phentsize) != sizeof(Elf32_Phdr)) {
-        error_set(e, 1, "%s: program headers of %u bytes each; they should have %zu", path,
-                  le16toh(h->e_phentsize), sizeof(Elf32_Phdr));
+        error_set(e, 1, "%s: program headers of %u bytes each; they should have %zu", path, le16toh(h->e_phentsize),
+                  sizeof(Elf32_Phdr));
         return false;
     }
-    uint64_t ph_end =
-        (uint64_t)le32toh(h->e_phoff) + (uint64_t)le16toh(h->e_phnum) * sizeof(Elf32_Phdr);
+    uint64_t ph_end = (uint64_t)le32toh(h->e_phoff) + (uint64_t)le16toh(h->e_phnum) * sizeof(Elf32_Phdr);
     if (ph_end > bytes) {
-        error_set(e, 1,
-                  "%s: the program headers reach to byte %" PRIu64
-                  " of a file of %zu bytes; is it truncated?",
+        error_set(e, 1, "%s: the program headers reach to byte %" PRIu64 " of a file of %zu bytes; is it truncated?",
                   path, ph_end, bytes);
         return false;
     }
@@ -171,16 +165,15 @@ static void ranges_text(char *buf, size_t bytes, const struct load_range *r, uns
     size_t at = 0;
     buf[0] = 0;
     for (unsigned i = 0; i < n && at < bytes; i++) {
-        int w = snprintf(buf + at, bytes - at, "%s%s 0x%" PRIx64 "..0x%" PRIx64, i ? ", " : "",
-                         r[i].name, r[i].base, r[i].base + r[i].bytes - 1);
+        int w = snprintf(buf + at, bytes - at, "%s%s 0x%" PRIx64 "..0x%" PRIx64, i ? ", " : "", r[i].name, r[i].base,
+                         r[i].base + r[i].bytes - 1);
         if (w < 0)
             return;
         at += (size_t)w;
     }
 }
 
-static const struct load_range *range_of(gpa base, uint64_t bytes, const struct load_range *r,
-                                         unsigned n)
+static const struct load_range *range_of(gpa base, uint64_t bytes, const struct load_range *r, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         if (base >= r[i].base && bytes <= r[i].bytes && base - r[i].base <= r[i].bytes - bytes)
@@ -202,18 +195,15 @@ static bool check_segment(const Elf32_Phdr *p, unsigned index, size_t bytes, con
         return false;
     }
     if (filesz && off + filesz > bytes) {
-        error_set(e, 1,
-                  "%s: segment %u reaches to byte %" PRIu64
-                  " of a file of %zu bytes; is it truncated?",
-                  path, index, off + filesz, bytes);
+        error_set(e, 1, "%s: segment %u reaches to byte %" PRIu64 " of a file of %zu bytes; is it truncated?", path,
+                  index, off + filesz, bytes);
         return false;
     }
     if (!range_of(base, memsz, ranges, range_count)) {
         char where[200];
         ranges_text(where, sizeof where, ranges, range_count);
         error_set(e, 1,
-                  "%s: segment %u (0x%" PRIx64 "..0x%" PRIx64
-                  ") is outside the memory of this machine, which has %s",
+                  "%s: segment %u (0x%" PRIx64 "..0x%" PRIx64 ") is outside the memory of this machine, which has %s",
                   path, index, base, base + memsz - 1, where);
         return false;
     }
@@ -226,8 +216,8 @@ static int by_base(const void *a, const void *b)
     return x->base < y->base ? -1 : x->base > y->base;
 }
 
-bool elf_parse(struct image *img, const uint8_t *data, size_t bytes, const char *path,
-               const struct load_range *ranges, unsigned range_count, struct error *e)
+bool elf_parse(struct image *img, const uint8_t *data, size_t bytes, const char *path, const struct load_range *ranges,
+               unsigned range_count, struct error *e)
 {
     Elf32_Ehdr h;
 
@@ -239,14 +229,12 @@ bool elf_parse(struct image *img, const uint8_t *data, size_t bytes, const char 
     }
     /* The class decides the size of the header, so it is looked at first. */
     if (bytes > EI_CLASS && data[EI_CLASS] != ELFCLASS32) {
-        error_set(e, 1, "%s: this ELF file is %s; a guest is 32-bit ARM", path,
-                  class_name(data[EI_CLASS]));
+        error_set(e, 1, "%s: this ELF file is %s; a guest is 32-bit ARM", path, class_name(data[EI_CLASS]));
         return false;
     }
     if (bytes < sizeof h) {
-        error_set(e, 1,
-                  "%s: the file has %zu bytes, less than an ELF header (%zu); is it truncated?",
-                  path, bytes, sizeof h);
+        error_set(e, 1, "%s: the file has %zu bytes, less than an ELF header (%zu); is it truncated?", path, bytes,
+                  sizeof h);
         return false;
     }
     memcpy(&h, data, sizeof h);
@@ -295,18 +283,16 @@ bool elf_parse(struct image *img, const uint8_t *data, size_t bytes, const char 
         }
     }
     if (count == 0) {
-        error_set(e, 1, "%s: no loadable segment among its %u program headers; was it linked?",
-                  path, n);
+        error_set(e, 1, "%s: no loadable segment among its %u program headers; was it linked?", path, n);
         goto fail;
     }
     qsort(seg, count, sizeof *seg, by_base);
     for (unsigned i = 1; i < count; i++) {
         if (seg[i].base - seg[i - 1].base < seg[i - 1].mem_bytes) {
             error_set(e, 1,
-                      "%s: two segments overlap at 0x%" PRIx64 " (0x%" PRIx64 "..0x%" PRIx64
-                      " and 0x%" PRIx64 "..0x%" PRIx64 "); each byte must have one source",
-                      path, seg[i].base, seg[i - 1].base,
-                      seg[i - 1].base + seg[i - 1].mem_bytes - 1, seg[i].base,
+                      "%s: two segments overlap at 0x%" PRIx64 " (0x%" PRIx64 "..0x%" PRIx64 " and 0x%" PRIx64
+                      "..0x%" PRIx64 "); each byte must have one source",
+                      path, seg[i].base, seg[i - 1].base, seg[i - 1].base + seg[i - 1].mem_bytes - 1, seg[i].base,
                       seg[i].base + seg[i].mem_bytes - 1);
             goto fail;
         }
@@ -315,16 +301,13 @@ bool elf_parse(struct image *img, const uint8_t *data, size_t bytes, const char 
     if (!home) {
         char where[200];
         ranges_text(where, sizeof where, ranges, range_count);
-        error_set(e, 1,
-                  "%s: the entry point 0x%" PRIx32
-                  " is outside the memory of this machine, which has %s",
-                  path, entry_pa, where);
+        error_set(e, 1, "%s: the entry point 0x%" PRIx32 " is outside the memory of this machine, which has %s", path,
+                  entry_pa, where);
         goto fail;
     }
     if (!thumb && (entry_pa & 3)) {
-        error_set(e, 1,
-                  "%s: the entry point 0x%" PRIx32 " is neither word-aligned (A32) nor odd (T32)",
-                  path, entry_pa);
+        error_set(e, 1, "%s: the entry point 0x%" PRIx32 " is neither word-aligned (A32) nor odd (T32)", path,
+                  entry_pa);
         goto fail;
     }
 
@@ -345,20 +328,19 @@ fail:
 
 /* -- Images -------------------------------------------------------------------------------------- */
 
-static bool raw_image(struct image *img, const char *path, gpa base,
-                      const struct load_range *ranges, unsigned range_count, struct error *e)
+static bool raw_image(struct image *img, const char *path, gpa base, const struct load_range *ranges,
+                      unsigned range_count, struct error *e)
 {
     const struct load_range *home = range_of(base, 1, ranges, range_count);
     if (!home || !range_of(base, img->data_bytes, ranges, range_count)) {
-        error_set(e, 1,
-                  "%s: %zu bytes at 0x%" PRIx64 " reach beyond the end of RAM (0x%" PRIx64 ")",
-                  path, img->data_bytes, base, ranges[0].base + ranges[0].bytes);
+        error_set(e, 1, "%s: %zu bytes at 0x%" PRIx64 " reach beyond the end of RAM (0x%" PRIx64 ")", path,
+                  img->data_bytes, base, ranges[0].base + ranges[0].bytes);
         return false;
     }
     img->segments = calloc(1, sizeof *img->segments);
     CHECK(img->segments, "out of memory");
-    img->segments[0] = (struct image_segment){
-        .base = base, .mem_bytes = img->data_bytes, .file_bytes = img->data_bytes};
+    img->segments[0] =
+        (struct image_segment){.base = base, .mem_bytes = img->data_bytes, .file_bytes = img->data_bytes};
     img->segment_count = 1;
     img->entry = (uint32_t)base;
     img->thumb = false;
@@ -366,8 +348,8 @@ static bool raw_image(struct image *img, const char *path, gpa base,
     return true;
 }
 
-bool image_open(struct image *img, const char *path, bool raw, gpa raw_base,
-                const struct load_range *ranges, unsigned range_count, struct error *e)
+bool image_open(struct image *img, const char *path, bool raw, gpa raw_base, const struct load_range *ranges,
+                unsigned range_count, struct error *e)
 {
     *img = (struct image){0};
     /* Debug information makes ELF files larger than the memory they fill. */

@@ -25,8 +25,7 @@ struct image_segment {
 struct image {
     uint8_t *data; /* the file */
     size_t data_bytes;
-    struct image_segment
-        *segments; /* by ascending base, no two overlap, each within one load_range */
+    struct image_segment *segments; /* by ascending base, no two overlap, each within one load_range */
     unsigned segment_count;
     uint32_t entry; /* physical, without the Thumb bit */
     bool thumb;
@@ -34,17 +33,16 @@ struct image {
 };
 
 /* Read a regular file of at most max_bytes. Returns false with e filled; *data is for free(). */
-bool load_file(const char *path, uint64_t max_bytes, uint8_t **data, size_t *bytes,
-               struct error *e);
+bool load_file(const char *path, uint64_t max_bytes, uint8_t **data, size_t *bytes, struct error *e);
 
 /* Check data as an ELF file and fill img->segments, entry, thumb, end. img->data is not touched; path
  * is for messages. Returns false with e filled and nothing allocated. */
-bool elf_parse(struct image *img, const uint8_t *data, size_t bytes, const char *path,
-               const struct load_range *ranges, unsigned range_count, struct error *e);
+bool elf_parse(struct image *img, const uint8_t *data, size_t bytes, const char *path, const struct load_range *ranges,
+               unsigned range_count, struct error *e);
 
 /* Both steps. ranges[0] is the RAM; a raw image goes to raw_base and is entered there. */
-bool image_open(struct image *img, const char *path, bool raw, gpa raw_base,
-                const struct load_range *ranges, unsigned range_count, struct error *e);
+bool image_open(struct image *img, const char *path, bool raw, gpa raw_base, const struct load_range *ranges,
+                unsigned range_count, struct error *e);
 /* Store the image to guest memory. clear: write the zero bytes too; needed unless memory is fresh.
  * LAUNCH, or all vCPUs stopped. */
 void image_place(const struct image *img, bool clear);

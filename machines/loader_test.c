@@ -13,8 +13,7 @@
 #include "engine/mem/mem.h"
 #include "machines/loader.h"
 
-static const struct load_range ranges[] = {{0x80000000, 0x100000, "RAM"},
-                                           {0x14000000, 0x10000, "SRAM"}};
+static const struct load_range ranges[] = {{0x80000000, 0x100000, "RAM"}, {0x14000000, 0x10000, "SRAM"}};
 
 #define TEXT_AT    0x200
 #define TEXT_BYTES 0x40
@@ -57,9 +56,7 @@ static struct elf good(void)
                .p_filesz = TEXT_BYTES,
                .p_memsz = TEXT_BYTES,
                .p_flags = PF_R | PF_X},
-              {.p_type = 0x70000001 /* ARM unwinding */,
-               .p_offset = 0xffffffff,
-               .p_filesz = 0xffffffff},
+              {.p_type = 0x70000001 /* ARM unwinding */, .p_offset = 0xffffffff, .p_filesz = 0xffffffff},
               {.p_type = PT_LOAD, .p_offset = 0xfffffff0}},
     };
     for (unsigned i = 0; i < TEXT_BYTES; i++)
@@ -82,8 +79,7 @@ static void good_file(void **state)
     struct error e = {0};
     uint8_t buf[0x1000], zero[0x1000] = {0};
 
-    assert_true(
-        image_open(&img, fake_file(&f, sizeof f), false, 0, ranges, ARRAY_SIZE(ranges), &e));
+    assert_true(image_open(&img, fake_file(&f, sizeof f), false, 0, ranges, ARRAY_SIZE(ranges), &e));
     assert_int_equal(img.segment_count, 2);
     assert_int_equal(img.segments[0].base, 0x80008000);
     assert_int_equal(img.entry, 0x80008004);
@@ -245,10 +241,9 @@ static void mutants(void **state)
     (void)state;
     enum { COUNT = 10000 };
     const uint64_t seed = 20160301;
-    static const uint32_t values[] = {0,          1,          2,          3,          31,
-                                      32,         33,         0x7f,       0xff,       0xffff,
-                                      0x10000,    0x7fffffff, 0x80000000, 0x80008000, 0x800fffff,
-                                      0x80100000, 0xfffffff,  0xffffffff, 0x14000000, 0xfffff000};
+    static const uint32_t values[] = {0,          1,          2,         3,          31,         32,         33,
+                                      0x7f,       0xff,       0xffff,    0x10000,    0x7fffffff, 0x80000000, 0x80008000,
+                                      0x800fffff, 0x80100000, 0xfffffff, 0xffffffff, 0x14000000, 0xfffff000};
     struct rng r;
     struct error e = {0};
     unsigned accepted = 0;

@@ -39,7 +39,7 @@ struct mmio_ops {
 struct dev_timer {
     void (*expired)(void *opaque); /* device lock held */
     void *opaque;
-    uint64_t deadline_ns; /* virtual time; UINT64_MAX: off.  guarded by device lock */
+    uint64_t deadline_ns;   /* virtual time; UINT64_MAX: off.  guarded by device lock */
     struct dev_timer *next; /* guarded by device lock */
 };
 
@@ -78,16 +78,16 @@ struct machine_config {
     uint64_t ram_bytes; /* multiple of 1 MiB */
     const char *image;  /* ELF, or raw image with raw=true */
     bool raw;
-    const char *dtb;       /* file or NULL */
-    const char *kernel;    /* Linux, instead of image; then dtb is needed */
+    const char *dtb;             /* file or NULL */
+    const char *kernel;          /* Linux, instead of image; then dtb is needed */
     const char *initrd, *append; /* with kernel; file, command line; or NULL */
-    const char *uart1;     /* file that gets what the guest writes to UART1, or NULL */
-    const char *disk;      /* FILE[,ro|,cow], or NULL */
-    const char *sd;        /* FILE[,ro|,cow], or NULL */
-    const char *virtio_console; /* stdio, pty, file:FILE; or NULL */
-    const char *net;       /* BACKEND[,option]...; NULL: none */
+    const char *uart1;           /* file that gets what the guest writes to UART1, or NULL */
+    const char *disk;            /* FILE[,ro|,cow], or NULL */
+    const char *sd;              /* FILE[,ro|,cow], or NULL */
+    const char *virtio_console;  /* stdio, pty, file:FILE; or NULL */
+    const char *net;             /* BACKEND[,option]...; NULL: none */
     enum psci_method psci;
-    const char *const *argv; /* NULL-terminated: the guest's command line for semihosting */
+    const char *const *argv;     /* NULL-terminated: the guest's command line for semihosting */
     int uart_fd_in, uart_fd_out; /* UART0; -1: none */
 };
 
@@ -128,7 +128,7 @@ struct machine {
     const struct machine_type *type;
     struct machine_config cfg;
     enum psci_method psci; /* W: create; never AUTO. With PSCI all CPUs but the first are off at entry. */
-    void *board; /* the machine's own state */
+    void *board;           /* the machine's own state */
 };
 
 extern const struct machine_type *const machine_types[]; /* NULL-terminated; machines/machines.c */

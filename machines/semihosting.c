@@ -71,9 +71,8 @@ struct handle {
 static const uint8_t features[] = {'S', 'H', 'F', 'B', 0x03};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct handle
-    handles[HANDLES];          /* guarded by lock; handle n of the guest is handles[n - 1] */
-static _Atomic int last_errno; /* any vCPU, relaxed */
+static struct handle handles[HANDLES]; /* guarded by lock; handle n of the guest is handles[n - 1] */
+static _Atomic int last_errno;         /* any vCPU, relaxed */
 
 /* const after LAUNCH */
 static char *command_line;
@@ -187,8 +186,7 @@ static uint32_t sys_write0(const struct call *c, uint32_t param)
     if (n >= 0)
         *c->wait = !write_out(TTY_OUT, large, (size_t)n);
     if (n == (ssize_t)STRING_MAX - 1)
-        guest_error("SYS_WRITE0: the string at 0x%" PRIx32 " has no end in %zu bytes; cut", param,
-                    STRING_MAX);
+        guest_error("SYS_WRITE0: the string at 0x%" PRIx32 " has no end in %zu bytes; cut", param, STRING_MAX);
     free(large);
     return n < 0 ? fail(EFAULT) : param;
 }
@@ -225,9 +223,7 @@ static uint32_t new_handle(struct handle h)
 static uint32_t open_host_file(const char *name, uint32_t mode)
 {
     if (mode > 1) {
-        guest_error("SYS_OPEN: \"%s\" in mode %" PRIu32
-                    " refused: files of the host can only be read",
-                    name, mode);
+        guest_error("SYS_OPEN: \"%s\" in mode %" PRIu32 " refused: files of the host can only be read", name, mode);
         return fail(EACCES);
     }
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -259,9 +255,7 @@ static uint32_t sys_open(const struct call *c, uint32_t param)
     if (strlen(name) != w[2])
         return fail(EINVAL);
     if (strcmp(name, ":tt") == 0)
-        return new_handle((struct handle){.kind = w[1] < 4   ? TTY_IN
-                                                  : w[1] < 8 ? TTY_OUT
-                                                             : TTY_ERR});
+        return new_handle((struct handle){.kind = w[1] < 4 ? TTY_IN : w[1] < 8 ? TTY_OUT : TTY_ERR});
     if (strcmp(name, ":semihosting-features") == 0) {
         if (w[1] > 1)
             return fail(EACCES);
@@ -507,9 +501,7 @@ static uint32_t perform(const struct call *c, uint32_t op, uint32_t param, bool 
     case SYS_REMOVE: guest_error("SYS_REMOVE" ONLY_READING); return fail(EACCES);
     case SYS_RENAME: guest_error("SYS_RENAME" ONLY_READING); return fail(EACCES);
     case SYS_SYSTEM: guest_error("SYS_SYSTEM" ONLY_READING); return fail(EACCES);
-    default:
-        guest_error("semihosting call 0x%" PRIx32 " is not known; ignored", op);
-        return fail(ENOSYS);
+    default: guest_error("semihosting call 0x%" PRIx32 " is not known; ignored", op); return fail(ENOSYS);
     }
 }
 

@@ -318,8 +318,7 @@ static void ends(void **state)
         {0x20, 0x20026, 0, 0}, {0x20, 0x20026, 42, 42}, {0x20, 0x20023, 5, 1},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        uint32_t r, param =
-            rows[i].op == 0x20 ? block(rows[i].reason, rows[i].code, 0) : rows[i].reason;
+        uint32_t r, param = rows[i].op == 0x20 ? block(rows[i].reason, rows[i].code, 0) : rows[i].reason;
         assert_int_equal(semihost_call(&mem, NULL, rows[i].op, param, &r), SEMIHOST_EXIT);
         assert_int_equal(fake_end.count, i + 1);
         assert_int_equal(fake_end.how, END_EXIT);
@@ -339,14 +338,11 @@ static void anything(void **state)
         uint32_t w[4], result;
         for (unsigned k = 0; k < 4; k++) {
             uint64_t x = rng_u64(&r);
-            w[k] = x % 4 == 0   ? (uint32_t)(x >> 32)
-                   : x % 4 == 1 ? LOW + (x >> 8) % (HIGH - LOW)
-                                : (x >> 8) % 12;
+            w[k] = x % 4 == 0 ? (uint32_t)(x >> 32) : x % 4 == 1 ? LOW + (x >> 8) % (HIGH - LOW) : (x >> 8) % 12;
         }
         guest_write(NULL, 0x2000, w, sizeof w);
         uint32_t op = (uint32_t)(rng_u64(&r) % 0x34);
-        if (op == 0x05 ||
-            op == 0x01) /* writing to stderr, opening files by random name: covered above */
+        if (op == 0x05 || op == 0x01) /* writing to stderr, opening files by random name: covered above */
             continue;
         semihost_call(&mem, NULL, op, rng_u64(&r) % 4 ? 0x2000 : w[3], &result);
     }
@@ -356,18 +352,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(console_output),
-        T(string_at_the_end_of_memory),
-        T(output_waits),
-        T(console_input),
-        T(files_are_read),
-        T(the_host_is_not_changed),
-        T(features_file),
-        T(handles_run_out),
-        T(environment),
-        T(ends),
-        T(anything),
-        T(clocks),
+        T(console_output), T(string_at_the_end_of_memory),
+        T(output_waits),   T(console_input),
+        T(files_are_read), T(the_host_is_not_changed),
+        T(features_file),  T(handles_run_out),
+        T(environment),    T(ends),
+        T(anything),       T(clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,8 +146,7 @@ static void *timer_thread(void *unused)
             if (wait > UINT64_C(3600000000000))
                 wait = UINT64_C(3600000000000);
             uint64_t until = now_ns() + wait;
-            struct timespec ts = {.tv_sec = (time_t)(until / 1000000000u),
-                                  .tv_nsec = (long)(until % 1000000000u)};
+            struct timespec ts = {.tv_sec = (time_t)(until / 1000000000u), .tv_nsec = (long)(until % 1000000000u)};
             pthread_cond_timedwait(&wake, &lock.m, &ts);
             continue;
         }

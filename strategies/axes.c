@@ -21,7 +21,7 @@ const struct tb_lifetime_ops *tb_lifetime;
 
 /* The last row of each is the busted one, which only tests link: elsewhere the weak symbol is 0, and ends the list. */
 #define ROW_BUSTED(sym) __attribute__((weak)) ROW(sym)
-#define ROW(sym) extern const struct atomics_ops sym;
+#define ROW(sym)        extern const struct atomics_ops sym;
 #include "strategies/atomics/schemes.def"
 #undef ROW
 #define ROW(sym) extern const struct invalidation_ops sym;
@@ -35,7 +35,7 @@ const struct tb_lifetime_ops *tb_lifetime;
 #undef ROW
 
 #undef ROW_BUSTED
-#define ROW(sym) &sym.head,
+#define ROW(sym)        &sym.head,
 #define ROW_BUSTED(sym) &sym.head,
 static const struct strategy *const atomics_schemes[] = {
 #include "strategies/atomics/schemes.def"
@@ -73,8 +73,8 @@ static void choose_tb_lifetime(const struct strategy *s)
 }
 
 const struct axis axes[] = {
-    {"invalidation", "how does a vCPU learn that a block it found, linked or runs has died?",
-     invalidation_schemes, 2, choose_invalidation},
+    {"invalidation", "how does a vCPU learn that a block it found, linked or runs has died?", invalidation_schemes, 2,
+     choose_invalidation},
     {"atomics", "when does a store-exclusive succeed?", atomics_schemes, 0, choose_atomics},
     {"tb-cache", "who owns translations, and how is the next one found?", tb_cache_schemes, 0, choose_tb_cache},
     {"tb-lifetime", "when is the memory of a dead block used again?", tb_lifetime_schemes, 0, choose_tb_lifetime},

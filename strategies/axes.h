@@ -10,8 +10,8 @@
 
 struct axis {
     const char *name, *question;
-    const struct strategy *const *schemes; /* NULL-terminated; each is the head of the axis's ops struct */
-    unsigned def;                          /* index of the default */
+    const struct strategy *const *schemes;    /* NULL-terminated; each is the head of the axis's ops struct */
+    unsigned def;                             /* index of the default */
     void (*choose)(const struct strategy *s); /* LAUNCH */
 };
 

@@ -173,21 +173,18 @@ static void conflict_is_one_sentence(void **state)
     struct error e = {0};
     chosen[3] = axis_parse(axis("tb-lifetime"), "rcu", false, &e);
     assert_ptr_equal(axes_conflict(chosen, buf, sizeof buf), buf);
-    assert_string_equal(buf, "--tb-lifetime=rcu needs free-single-blocks (a cache whose blocks can be removed one by one), "
-                             "which no chosen scheme offers");
+    assert_string_equal(buf,
+                        "--tb-lifetime=rcu needs free-single-blocks (a cache whose blocks can be removed one by one), "
+                        "which no chosen scheme offers");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_complete),
-        cmocka_unit_test(every_scheme_can_be_chosen),
-        cmocka_unit_test(texts_are_parsed),
-        cmocka_unit_test(parameters_are_set_and_go_back),
-        cmocka_unit_test(long_text_is_refused),
-        cmocka_unit_test(unsound_needs_consent),
-        cmocka_unit_test(all_combinations_start),
-        cmocka_unit_test(conflict_is_one_sentence),
+        cmocka_unit_test(rows_are_complete),      cmocka_unit_test(every_scheme_can_be_chosen),
+        cmocka_unit_test(texts_are_parsed),       cmocka_unit_test(parameters_are_set_and_go_back),
+        cmocka_unit_test(long_text_is_refused),   cmocka_unit_test(unsound_needs_consent),
+        cmocka_unit_test(all_combinations_start), cmocka_unit_test(conflict_is_one_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

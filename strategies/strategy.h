@@ -28,26 +28,26 @@ struct param {
 };
 
 /* What a scheme may claim; the conformance test holds it to this. */
-#define GUARANTEES(X)                                                                              \
-    X(ABA, "aba", "a store-exclusive fails after A->B->A by anyone")                               \
-    X(PLAIN_STORES, "plain-stores", "sees plain stores of other vCPUs, of any value")              \
-    X(DEVICE_STORES, "device-stores", "sees stores by devices")                                    \
-    X(ALIASES, "aliases", "sees stores through other mappings of the page")                        \
-    X(PROGRESS, "progress", "a bounded LDREX/STREX loop succeeds in the end on some vCPU")         \
-    X(WAKES_WFE, "wakes-wfe", "losing a reservation sets the event register")                      \
-    X(NO_STOP, "no-stop", "never stops other vCPUs")                                               \
-    X(NO_HOT_COST, "no-hot-cost", "adds nothing to a pass of the execution loop")                  \
-    X(PARTIAL, "partial", "one block can die without the others")                                  \
-    X(SHARED, "shared", "a block translated by one vCPU serves all")                               \
-    X(PARALLEL_GEN, "parallel-generation", "vCPUs translate at the same time")
+#define GUARANTEES(X)                                                                   \
+ X(ABA, "aba", "a store-exclusive fails after A->B->A by anyone")                       \
+ X(PLAIN_STORES, "plain-stores", "sees plain stores of other vCPUs, of any value")      \
+ X(DEVICE_STORES, "device-stores", "sees stores by devices")                            \
+ X(ALIASES, "aliases", "sees stores through other mappings of the page")                \
+ X(PROGRESS, "progress", "a bounded LDREX/STREX loop succeeds in the end on some vCPU") \
+ X(WAKES_WFE, "wakes-wfe", "losing a reservation sets the event register")              \
+ X(NO_STOP, "no-stop", "never stops other vCPUs")                                       \
+ X(NO_HOT_COST, "no-hot-cost", "adds nothing to a pass of the execution loop")          \
+ X(PARTIAL, "partial", "one block can die without the others")                          \
+ X(SHARED, "shared", "a block translated by one vCPU serves all")                       \
+ X(PARALLEL_GEN, "parallel-generation", "vCPUs translate at the same time")
 
 /* What a scheme may need from engine and host. */
-#define NEEDS(X)                                                                                   \
-    X(PAGE_EXCL, "page-exclusive", "store table entries that can be withheld (softmmu)")           \
-    X(QUIESCENCE, "quiescence", "safe work")                                                       \
-    X(CMPXCHG64, "cmpxchg64", "host compare-and-swap of 64 bits")                                  \
-    X(RCU, "rcu", "grace periods (liburcu)")                                                       \
-    X(FREE_SINGLE, "free-single-blocks", "a cache whose blocks can be removed one by one")
+#define NEEDS(X)                                                                      \
+ X(PAGE_EXCL, "page-exclusive", "store table entries that can be withheld (softmmu)") \
+ X(QUIESCENCE, "quiescence", "safe work")                                             \
+ X(CMPXCHG64, "cmpxchg64", "host compare-and-swap of 64 bits")                        \
+ X(RCU, "rcu", "grace periods (liburcu)")                                             \
+ X(FREE_SINGLE, "free-single-blocks", "a cache whose blocks can be removed one by one")
 
 enum {
 #define X(id, name, help) GIVES_BIT_##id,
@@ -59,7 +59,7 @@ enum {
     NEEDS(X)
 #undef X
 };
-#define GIVES(id) BIT(GIVES_BIT_##id)
+#define GIVES(id)  BIT(GIVES_BIT_##id)
 #define NEEDS_(id) BIT(NEEDS_BIT_##id)
 
 struct strategy {

@@ -10,7 +10,7 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-FOLDERS = ("engine", "strategies", "machines", "bench")
+FOLDERS = ("engine", "strategies", "machines", "bench", "tests")
 FIRST_LINE = re.compile(r"^/\*(?:\s*\n \*)?[ \t]+(\S+) +— +(.*?)\s*(?:\*/)?\s*$", re.MULTILINE)
 
 

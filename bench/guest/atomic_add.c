@@ -38,25 +38,22 @@ static inline unsigned first_of(unsigned cpu)
     return private ? cpu * MAX_COUNTERS : 0;
 }
 
-#define ADDER(name, ld, st)                                              \
- static NOINLINE uint32_t name(unsigned cpu)                             \
- {                                                                       \
-  uint32_t s = start_seed(cpu), failed = 0;                              \
-  struct line *base = &counters[first_of(cpu)];                          \
-  for (uint32_t i = 0; i < ops; i++) {                                   \
-   void *p = &base[pick(&s)].value;                                      \
-   uint32_t v, f;                                                        \
-   for (;;) {                                                            \
-    asm volatile(ld " %0, [%2]\n\tadd %0, %0, #1\n\t" st " %1, %0, [%2]" \
-                 : "=&r"(v), "=&r"(f)                                    \
-                 : "r"(p)                                                \
-                 : "memory");                                            \
-    if (!f)                                                              \
-     break;                                                              \
-    failed++;                                                            \
-   }                                                                     \
-  }                                                                      \
-  return failed;                                                         \
+#define ADDER(name, ld, st)                                                                                         \
+ static NOINLINE uint32_t name(unsigned cpu)                                                                        \
+ {                                                                                                                  \
+  uint32_t s = start_seed(cpu), failed = 0;                                                                         \
+  struct line *base = &counters[first_of(cpu)];                                                                     \
+  for (uint32_t i = 0; i < ops; i++) {                                                                              \
+   void *p = &base[pick(&s)].value;                                                                                 \
+   uint32_t v, f;                                                                                                   \
+   for (;;) {                                                                                                       \
+    asm volatile(ld " %0, [%2]\n\tadd %0, %0, #1\n\t" st " %1, %0, [%2]" : "=&r"(v), "=&r"(f) : "r"(p) : "memory"); \
+    if (!f)                                                                                                         \
+     break;                                                                                                         \
+    failed++;                                                                                                       \
+   }                                                                                                                \
+  }                                                                                                                 \
+  return failed;                                                                                                    \
  }
 ADDER(add8, "ldrexb", "strexb")
 ADDER(add16, "ldrexh", "strexh")
@@ -87,10 +84,7 @@ static NOINLINE uint32_t add64(unsigned cpu)
 static void work(unsigned cpu, void *arg)
 {
     (void)arg;
-    retries[cpu][0] = width == 8    ? add8(cpu)
-                      : width == 16 ? add16(cpu)
-                      : width == 64 ? add64(cpu)
-                                    : add32(cpu);
+    retries[cpu][0] = width == 8 ? add8(cpu) : width == 16 ? add16(cpu) : width == 64 ? add64(cpu) : add32(cpu);
 }
 
 void guest_main(void)
@@ -128,8 +122,7 @@ void guest_main(void)
         if (width < 64)
             want &= (1ull << width) - 1;
         if (counters[i].value != want)
-            rt_fail("counter %u is %llu, not %llu", i, (unsigned long long)counters[i].value,
-                    (unsigned long long)want);
+            rt_fail("counter %u is %llu, not %llu", i, (unsigned long long)counters[i].value, (unsigned long long)want);
         for (unsigned g = 0; g < ARRAY_LEN(counters[i].guard); g++)
             if (counters[i].guard[g])
                 rt_fail("bytes after counter %u changed", i);

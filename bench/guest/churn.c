@@ -87,8 +87,7 @@ void guest_main(void)
         rt_fail("funcs must be 1..%u, insns 2..60", MAX_FUNCS);
     uint64_t ns = rt_parallel_roi(work, NULL);
     rt_parallel(check, NULL);
-    rt_printf("funcs %u insns %u passes %u regen %u: %08x\n", funcs, insns, passes, regen,
-              result[0].got);
+    rt_printf("funcs %u insns %u passes %u regen %u: %08x\n", funcs, insns, passes, regen, result[0].got);
     rt_metric("roi_ns", ns, "ns");
     rt_metric_rate("funcs_per_s", (uint64_t)funcs * passes * rt_ncpus(), ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)

@@ -112,10 +112,7 @@ static void call(unsigned cpu, uint32_t what)
 static NOINLINE uint32_t pair_around_svc(volatile uint32_t *cell)
 {
     uint32_t v, f;
-    asm volatile("ldrex %0, [%2]\n\tsvc #1\n\tstrex %1, %0, [%2]"
-                 : "=&r"(v), "=&r"(f)
-                 : "r"(cell)
-                 : "lr", "memory");
+    asm volatile("ldrex %0, [%2]\n\tsvc #1\n\tstrex %1, %0, [%2]" : "=&r"(v), "=&r"(f) : "r"(cell) : "lr", "memory");
     return f;
 }
 
@@ -123,11 +120,10 @@ static NOINLINE uint32_t pair_around_svc(volatile uint32_t *cell)
 static NOINLINE uint32_t pair_around_irq(volatile uint32_t *cell, volatile uint32_t *count)
 {
     uint32_t v, f, t, before = *count, sgi = 2u << 24 | SGI;
-    asm volatile(
-        "ldrex %0, [%3]\n\tstr %4, [%5]\n1: ldr %2, [%6]\n\tcmp %2, %7\n\tbeq 1b\n\tstrex %1, %0, [%3]"
-        : "=&r"(v), "=&r"(f), "=&r"(t)
-        : "r"(cell), "r"(sgi), "r"(RT_GICD + 0xf00), "r"(count), "r"(before)
-        : "cc", "memory");
+    asm volatile("ldrex %0, [%3]\n\tstr %4, [%5]\n1: ldr %2, [%6]\n\tcmp %2, %7\n\tbeq 1b\n\tstrex %1, %0, [%3]"
+                 : "=&r"(v), "=&r"(f), "=&r"(t)
+                 : "r"(cell), "r"(sgi), "r"(RT_GICD + 0xf00), "r"(count), "r"(before)
+                 : "cc", "memory");
     return f;
 }
 
@@ -218,8 +214,7 @@ void guest_main(void)
     rt_metric("switches", switches, "1");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (cpus[c].wrong)
-            rt_fail("cpu %u: a reservation outlived the handler's CLREX, pair or A-B-A: %06x", c,
-                    cpus[c].wrong);
+            rt_fail("cpu %u: a reservation outlived the handler's CLREX, pair or A-B-A: %06x", c, cpus[c].wrong);
     uint32_t total = ops * 2 * rt_ncpus();
     if (shared[0][0] + shared[1][0] != total)
         rt_fail("the counters add up to %u, not %u", shared[0][0] + shared[1][0], total);

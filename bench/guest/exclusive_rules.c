@@ -68,10 +68,7 @@ static void check_effect(void)
                      : "memory");
         if (f > 1 || *c != (f ? EXCL_A : EXCL_B))
             rt_fail("after CLREX, STREX says %u and the word is %08x", f, *c);
-        asm volatile("ldrex %0, [%2]\n\tstrex %1, %3, [%2]"
-                     : "=&r"(t), "=&r"(f)
-                     : "r"(c), "r"(EXCL_B)
-                     : "memory");
+        asm volatile("ldrex %0, [%2]\n\tstrex %1, %3, [%2]" : "=&r"(t), "=&r"(f) : "r"(c), "r"(EXCL_B) : "memory");
         if (f > 1 || t != EXCL_A || *c != (f ? EXCL_A : EXCL_B))
             rt_fail("STREX says %u and the word is %08x", f, *c);
     }

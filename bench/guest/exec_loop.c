@@ -101,13 +101,10 @@ void guest_main(void)
     invals = rt_param("invals", 0);
     chunk = rt_param("chunk", 256);
     rounds = rt_param("rounds", 0);
-    extra =
-        rt_streq(rt_param_str("by", "extra"), "extra") && rt_ncpus() > 1 && flushes + invals > 0;
+    extra = rt_streq(rt_param_str("by", "extra"), "extra") && rt_ncpus() > 1 && flushes + invals > 0;
     if (blocks < 2 || blocks > LOOP_MAX || !chunk)
         rt_fail("blocks must be 2..%u, chunk not 0", LOOP_MAX);
-    enum loop_mode m = rt_streq(mode, "indirect") ? LOOP_INDIRECT
-                       : rt_streq(mode, "mix")    ? LOOP_MIX
-                                                  : LOOP_DIRECT;
+    enum loop_mode m = rt_streq(mode, "indirect") ? LOOP_INDIRECT : rt_streq(mode, "mix") ? LOOP_MIX : LOOP_DIRECT;
     for (unsigned c = 0; c < rt_ncpus(); c++) {
         loop_build(&loops[c], code[c], table[c], blocks, m, 17);
         rt_sync_code(code[c], RT_PAGE);

@@ -13,8 +13,7 @@ static uint32_t n, loops;
 static uint32_t result[RT_MAX_CPUS][RT_LINE / 4] ALIGNED(64);
 
 /* Without these options the compiler turns most of the recursion into loops. */
-static __attribute__((noinline, noclone,
-                      optimize("no-optimize-sibling-calls", "no-inline", "no-tree-tail-merge")))
+static __attribute__((noinline, noclone, optimize("no-optimize-sibling-calls", "no-inline", "no-tree-tail-merge")))
 uint32_t
 fib(uint32_t k)
 {

@@ -216,9 +216,7 @@ static NOINLINE enum scan scan_word(const char **at, uint32_t *moves)
         char ch = *p;
         bool digit = ch >= '0' && ch <= '9';
         switch (st) {
-        case START:
-            st = digit ? INTEGER : ch == '+' || ch == '-' ? SIGN : ch == '.' ? POINT : BAD;
-            break;
+        case START: st = digit ? INTEGER : ch == '+' || ch == '-' ? SIGN : ch == '.' ? POINT : BAD; break;
         case SIGN: st = digit ? INTEGER : ch == '.' ? POINT : BAD; break;
         case INTEGER: st = digit ? INTEGER : ch == '.' ? POINT : ch == 'e' ? EXPONENT : BAD; break;
         case POINT: st = digit ? FRACTION : BAD; break;
@@ -235,8 +233,7 @@ static NOINLINE enum scan scan_word(const char **at, uint32_t *moves)
 
 static NOINLINE uint16_t scan_part(struct state *s, uint16_t crc)
 {
-    static const char *const words[] = {"5012", "-874.25", "+.7",        "35.54e-3",
-                                        "T0.3", "1.1e",    "-110.7e+10", "+0x12"};
+    static const char *const words[] = {"5012", "-874.25", "+.7", "35.54e-3", "T0.3", "1.1e", "-110.7e+10", "+0x12"};
     uint32_t moves[SCANS] = {0}, ends[SCANS] = {0};
     unsigned n = 0, w = crc;
     for (;;) {

@@ -102,8 +102,7 @@ static NOINLINE void add_offset(int32_t a, int32_t b, int32_t *out)
     *out = b + a + 2;
 }
 
-static NOINLINE void fill_arrays(struct state *s, int32_t *line, int32_t (*grid)[48], int32_t at,
-                                 int32_t v)
+static NOINLINE void fill_arrays(struct state *s, int32_t *line, int32_t (*grid)[48], int32_t at, int32_t v)
 {
     int32_t i = at + 5;
     line[i] = v;

@@ -38,12 +38,11 @@ static inline struct node *pop(void)
 {
     struct node *n, *next;
     uint32_t f;
-    asm volatile(
-        "1: ldrex %0, [%3]\n\tcmp %0, #0\n\tbeq 2f\n\tldr %1, [%0]\n\tstrex %2, %1, [%3]\n\t"
-        "cmp %2, #0\n\tbne 1b\n2: dmb ish"
-        : "=&r"(n), "=&r"(next), "=&r"(f)
-        : "r"(&head)
-        : "cc", "memory");
+    asm volatile("1: ldrex %0, [%3]\n\tcmp %0, #0\n\tbeq 2f\n\tldr %1, [%0]\n\tstrex %2, %1, [%3]\n\t"
+                 "cmp %2, #0\n\tbne 1b\n2: dmb ish"
+                 : "=&r"(n), "=&r"(next), "=&r"(f)
+                 : "r"(&head)
+                 : "cc", "memory");
     return n;
 }
 
@@ -54,11 +53,10 @@ static inline void push(struct node *n)
         struct node *old = head;
         n->next = old;
         rt_dmb();
-        asm volatile(
-            "ldrex %0, [%2]\n\tmov %1, #1\n\tcmp %0, %3\n\tbne 1f\n\tstrex %1, %4, [%2]\n1:"
-            : "=&r"(cur), "=&r"(f)
-            : "r"(&head), "r"(old), "r"(n)
-            : "cc", "memory");
+        asm volatile("ldrex %0, [%2]\n\tmov %1, #1\n\tcmp %0, %3\n\tbne 1f\n\tstrex %1, %4, [%2]\n1:"
+                     : "=&r"(cur), "=&r"(f)
+                     : "r"(&head), "r"(old), "r"(n)
+                     : "cc", "memory");
         if (!f)
             return;
     }

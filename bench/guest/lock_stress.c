@@ -24,11 +24,10 @@ static void work(unsigned cpu, void *arg)
     (void)arg;
     for (uint32_t i = 0; i < ops; i++) {
         uint32_t v, one = 1;
-        asm volatile(
-            "1: ldrex %0, [%1]\n\tteq %0, #0\n\tit eq\n\tstrexeq %0, %2, [%1]\n\tteq %0, #0\n\tbne 1b"
-            : "=&r"(v)
-            : "r"(&lock), "r"(one)
-            : "cc", "memory");
+        asm volatile("1: ldrex %0, [%1]\n\tteq %0, #0\n\tit eq\n\tstrexeq %0, %2, [%1]\n\tteq %0, #0\n\tbne 1b"
+                     : "=&r"(v)
+                     : "r"(&lock), "r"(one)
+                     : "cc", "memory");
         if (barriers)
             rt_dmb();
         bad += first != second;

@@ -45,10 +45,7 @@ static NOINLINE uint32_t sum(const uint32_t *s, uint32_t words)
 
 static NOINLINE const uint32_t *chase(const uint32_t *p, uint32_t steps)
 {
-    asm volatile("1: ldr %0, [%0]\n\tsubs %1, %1, #1\n\tbne 1b"
-                 : "+r"(p), "+r"(steps)
-                 :
-                 : "cc", "memory");
+    asm volatile("1: ldr %0, [%0]\n\tsubs %1, %1, #1\n\tbne 1b" : "+r"(p), "+r"(steps) : : "cc", "memory");
     return p;
 }
 
@@ -80,8 +77,7 @@ static void prepare(unsigned cpu)
         uint32_t lines = bytes / RT_LINE, at = 0;
         for (uint32_t i = 0; i < lines; i++) {
             uint32_t next = (at * 5 + 12345 * 2 + 1) % lines;
-            mem[cpu].target[at * (RT_LINE / 4)] =
-                (uint32_t)(uintptr_t)&mem[cpu].target[next * (RT_LINE / 4)];
+            mem[cpu].target[at * (RT_LINE / 4)] = (uint32_t)(uintptr_t)&mem[cpu].target[next * (RT_LINE / 4)];
             at = next;
         }
     }
@@ -103,8 +99,7 @@ static void check(unsigned cpu)
 void guest_main(void)
 {
     static const char *const kinds[] = {"copy", "sum", "chase"};
-    static const char *const metrics[] = {"copy_words_per_s", "sum_words_per_s",
-                                          "chase_words_per_s"};
+    static const char *const metrics[] = {"copy_words_per_s", "sum_words_per_s", "chase_words_per_s"};
     const char *which = rt_param_str("kind", "all");
     uint64_t total = 0;
     bytes = rt_param("bytes", 65536);

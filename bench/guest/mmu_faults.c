@@ -114,8 +114,8 @@ static void fail(unsigned cpu, const char *what, uint32_t got, uint32_t want)
 
 enum { READ = 0, WRITE = 0x800 };
 
-static void expect_data(unsigned cpu, const char *what, uint32_t (*probe)(uint32_t), uint32_t va,
-                        uint32_t far, uint32_t status, uint32_t write, uint32_t domain)
+static void expect_data(unsigned cpu, const char *what, uint32_t (*probe)(uint32_t), uint32_t va, uint32_t far,
+                        uint32_t status, uint32_t write, uint32_t domain)
 {
     cpus[cpu].count = 0;
     uint32_t n = probe(va);
@@ -141,8 +141,7 @@ static void expect_data(unsigned cpu, const char *what, uint32_t (*probe)(uint32
 static void expect_prefetch(unsigned cpu, const char *what, uint32_t va, uint32_t status)
 {
     cpus[cpu].count = 0;
-    asm volatile("blx %0" ::"r"(va | RT_THUMB)
-                 : "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory");
+    asm volatile("blx %0" ::"r"(va | RT_THUMB) : "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory");
     cpus[cpu].faults++;
     if (cpus[cpu].count != 1) {
         fail(cpu, what, cpus[cpu].count, 1);
@@ -213,53 +212,46 @@ static void checks(unsigned cpu)
     expect_fine(cpu, "privileged load", p_ldr, small(P_NO_USER));
     expect_fine(cpu, "load of a page that is not executable", p_ldr, small(P_XN));
 
-    expect_data(cpu, "translation, first level, load", p_ldr, section(S_NONE) + 0x124,
-                section(S_NONE) + 0x124, FS_TRANS1, READ, 0);
-    expect_data(cpu, "translation, first level, store", p_str, section(S_NONE) + 0x128,
-                section(S_NONE) + 0x128, FS_TRANS1, WRITE, 0);
-    expect_data(cpu, "translation, second level, load", p_ldrb, small(P_NONE) + 3,
-                small(P_NONE) + 3, FS_TRANS2, READ, 0);
-    expect_data(cpu, "translation, second level, store", p_strb, small(P_NONE) + 5,
-                small(P_NONE) + 5, FS_TRANS2, WRITE, 0);
-    expect_data(cpu, "write-back is undone", p_ldr_wb, small(P_NONE), small(P_NONE), FS_TRANS2,
-                READ, 0);
+    expect_data(cpu, "translation, first level, load", p_ldr, section(S_NONE) + 0x124, section(S_NONE) + 0x124,
+                FS_TRANS1, READ, 0);
+    expect_data(cpu, "translation, first level, store", p_str, section(S_NONE) + 0x128, section(S_NONE) + 0x128,
+                FS_TRANS1, WRITE, 0);
+    expect_data(cpu, "translation, second level, load", p_ldrb, small(P_NONE) + 3, small(P_NONE) + 3, FS_TRANS2, READ,
+                0);
+    expect_data(cpu, "translation, second level, store", p_strb, small(P_NONE) + 5, small(P_NONE) + 5, FS_TRANS2, WRITE,
+                0);
+    expect_data(cpu, "write-back is undone", p_ldr_wb, small(P_NONE), small(P_NONE), FS_TRANS2, READ, 0);
     expect_data(cpu, "LDRD", p_ldrd, small(P_NONE) + 8, small(P_NONE) + 8, FS_TRANS2, READ, 0);
     expect_data(cpu, "STRD", p_strd, small(P_NONE) + 16, small(P_NONE) + 16, FS_TRANS2, WRITE, 0);
     expect_data(cpu, "LDM", p_ldm, small(P_NONE), small(P_NONE), FS_TRANS2, READ, 0);
     expect_data(cpu, "STM", p_stm, small(P_NONE) + 8, small(P_NONE), FS_TRANS2, WRITE, 0);
     expect_data(cpu, "LDREX", p_ldrex, small(P_NONE), small(P_NONE), FS_TRANS2, READ, 0);
-    expect_data(cpu, "domain, first level", p_ldr, section(S_DOMAIN) + 4, section(S_DOMAIN) + 4,
-                FS_DOMAIN1, READ, 1);
-    expect_data(cpu, "domain, second level", p_str, section(S_DOMAIN_TABLE),
-                section(S_DOMAIN_TABLE), FS_DOMAIN2, WRITE, 1);
+    expect_data(cpu, "domain, first level", p_ldr, section(S_DOMAIN) + 4, section(S_DOMAIN) + 4, FS_DOMAIN1, READ, 1);
+    expect_data(cpu, "domain, second level", p_str, section(S_DOMAIN_TABLE), section(S_DOMAIN_TABLE), FS_DOMAIN2, WRITE,
+                1);
     domain_1_comes_and_goes(cpu);
-    expect_data(cpu, "permission, first level, store", p_str, section(S_READ_ONLY),
-                section(S_READ_ONLY), FS_PERM1, WRITE, 0);
-    expect_data(cpu, "permission, first level, unprivileged", p_ldrt, section(S_NO_USER),
-                section(S_NO_USER), FS_PERM1, READ, 0);
-    expect_data(cpu, "permission, second level, store", p_str, small(P_READ_ONLY),
-                small(P_READ_ONLY), FS_PERM2, WRITE, 0);
-    expect_data(cpu, "permission, second level, unprivileged load", p_ldrt, small(P_NO_USER),
-                small(P_NO_USER), FS_PERM2, READ, 0);
-    expect_data(cpu, "permission, second level, unprivileged store", p_strt, small(P_NO_USER),
-                small(P_NO_USER), FS_PERM2, WRITE, 0);
+    expect_data(cpu, "permission, first level, store", p_str, section(S_READ_ONLY), section(S_READ_ONLY), FS_PERM1,
+                WRITE, 0);
+    expect_data(cpu, "permission, first level, unprivileged", p_ldrt, section(S_NO_USER), section(S_NO_USER), FS_PERM1,
+                READ, 0);
+    expect_data(cpu, "permission, second level, store", p_str, small(P_READ_ONLY), small(P_READ_ONLY), FS_PERM2, WRITE,
+                0);
+    expect_data(cpu, "permission, second level, unprivileged load", p_ldrt, small(P_NO_USER), small(P_NO_USER),
+                FS_PERM2, READ, 0);
+    expect_data(cpu, "permission, second level, unprivileged store", p_strt, small(P_NO_USER), small(P_NO_USER),
+                FS_PERM2, WRITE, 0);
     expect_data(cpu, "no access", p_ldr, small(P_NO_ACCESS), small(P_NO_ACCESS), FS_PERM2, READ, 0);
 
     /* No STREX here: it may fail without a look at the address when the monitor is open. */
     expect_data(cpu, "alignment, LDM", p_ldm, small(P_OK) + 2, small(P_OK) + 2, FS_ALIGN, READ, 0);
-    expect_data(cpu, "alignment, STRD", p_strd, small(P_OK) + 2, small(P_OK) + 2, FS_ALIGN, WRITE,
-                0);
-    expect_data(cpu, "alignment, LDREX", p_ldrex, small(P_OK) + 1, small(P_OK) + 1, FS_ALIGN, READ,
-                0);
-    expect_data(cpu, "alignment, LDREXD", p_ldrexd, small(P_OK) + 4, small(P_OK) + 4, FS_ALIGN,
-                READ, 0);
+    expect_data(cpu, "alignment, STRD", p_strd, small(P_OK) + 2, small(P_OK) + 2, FS_ALIGN, WRITE, 0);
+    expect_data(cpu, "alignment, LDREX", p_ldrex, small(P_OK) + 1, small(P_OK) + 1, FS_ALIGN, READ, 0);
+    expect_data(cpu, "alignment, LDREXD", p_ldrexd, small(P_OK) + 4, small(P_OK) + 4, FS_ALIGN, READ, 0);
     uint32_t sctlr = RT_MRC(0, c1, c0, 0);
     RT_MCR(0, c1, c0, 0, sctlr | 2);
     rt_isb();
-    expect_data(cpu, "alignment, LDR with SCTLR.A", p_ldr, small(P_OK) + 1, small(P_OK) + 1,
-                FS_ALIGN, READ, 0);
-    expect_data(cpu, "alignment, STR with SCTLR.A", p_str, small(P_OK) + 3, small(P_OK) + 3,
-                FS_ALIGN, WRITE, 0);
+    expect_data(cpu, "alignment, LDR with SCTLR.A", p_ldr, small(P_OK) + 1, small(P_OK) + 1, FS_ALIGN, READ, 0);
+    expect_data(cpu, "alignment, STR with SCTLR.A", p_str, small(P_OK) + 3, small(P_OK) + 3, FS_ALIGN, WRITE, 0);
     /* SCTLR.AFE: AP[0] becomes the access flag. It is clear in the sections and pages made for
      * this. */
     RT_MCR(0, c1, c0, 0, sctlr | 1u << 29);
@@ -267,10 +259,8 @@ static void checks(unsigned cpu)
     RT_MCR(0, c8, c7, 0, 0);
     rt_dsb();
     rt_isb();
-    expect_data(cpu, "access flag, first level", p_ldr, section(S_NO_AF), section(S_NO_AF), FS_AF1,
-                READ, 0);
-    expect_data(cpu, "access flag, second level", p_str, small(P_NO_AF), small(P_NO_AF), FS_AF2,
-                WRITE, 0);
+    expect_data(cpu, "access flag, first level", p_ldr, section(S_NO_AF), section(S_NO_AF), FS_AF1, READ, 0);
+    expect_data(cpu, "access flag, second level", p_str, small(P_NO_AF), small(P_NO_AF), FS_AF2, WRITE, 0);
     RT_MCR(0, c1, c0, 0, sctlr);
     rt_isb();
     RT_MCR(0, c8, c7, 0, 0);
@@ -290,8 +280,7 @@ static void checks(unsigned cpu)
     expect_prefetch(cpu, "prefetch, XN, first level", section(S_XN), FS_PERM1);
     expect_prefetch(cpu, "prefetch, XN, second level", small(P_XN) + 4, FS_PERM2);
 
-    expect_par(cpu, "ATS1CPR, mapped", ATS(0, small(P_OK) + 0x123), (uint32_t)(uintptr_t)page,
-               0xfffff001u);
+    expect_par(cpu, "ATS1CPR, mapped", ATS(0, small(P_OK) + 0x123), (uint32_t)(uintptr_t)page, 0xfffff001u);
     expect_par(cpu, "ATS1CPR, not mapped", ATS(0, small(P_NONE)), FS_TRANS2 << 1 | 1, 0x7f);
     expect_par(cpu, "ATS1CPW, read-only", ATS(1, small(P_READ_ONLY)), FS_PERM2 << 1 | 1, 0x7f);
     expect_par(cpu, "ATS1CUR, privileged only", ATS(2, small(P_NO_USER)), FS_PERM2 << 1 | 1, 0x7f);
@@ -341,7 +330,7 @@ void guest_main(void)
     rt_metric_rate("faults_per_s", faults, ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (cpus[c].what)
-            rt_fail("cpu %u: %s: %08x, expected %08x (fsr %08x far %08x)", c, cpus[c].what,
-                    cpus[c].got, cpus[c].want, cpus[c].fsr, cpus[c].far);
+            rt_fail("cpu %u: %s: %08x, expected %08x (fsr %08x far %08x)", c, cpus[c].what, cpus[c].got, cpus[c].want,
+                    cpus[c].fsr, cpus[c].far);
     rt_pass();
 }

@@ -94,8 +94,8 @@ static NOINLINE uint32_t bytes(const uint8_t *in, uint8_t *out, unsigned n)
         vst1q_u8(out + i, y);
     }
     uint8x8_t m = vmax_u8(vget_low_u8(most), vget_high_u8(most));
-    return vgetq_lane_u32(sum, 0) + vgetq_lane_u32(sum, 1) + vgetq_lane_u32(sum, 2) +
-           vgetq_lane_u32(sum, 3) + vget_lane_u8(m, 0);
+    return vgetq_lane_u32(sum, 0) + vgetq_lane_u32(sum, 1) + vgetq_lane_u32(sum, 2) + vgetq_lane_u32(sum, 3) +
+           vget_lane_u8(m, 0);
 }
 
 static uint32_t bytes_plain(const uint8_t *in, uint8_t *out, unsigned n)
@@ -129,14 +129,13 @@ static NOINLINE void filter(const int16_t *in, int16_t *out, unsigned n)
     for (unsigned i = 0; i + 12 <= n; i += 8) {
         int32x4_t lo = vdupq_n_s32(0), hi = vdupq_n_s32(0);
         int16x8_t x = vld1q_s16(in + i), y = vcombine_s16(vld1_s16(in + i + 8), vdup_n_s16(0));
-#define TAP(k)                                                                                     \
-    {                                                                                              \
-        int16x8_t w = vextq_s16(x, y, k);                                                          \
-        lo = vmlal_n_s16(lo, vget_low_s16(w), taps[k]);                                            \
-        hi = vmlal_n_s16(hi, vget_high_s16(w), taps[k]);                                           \
-    }
-        TAP(0) TAP(1) TAP(2) TAP(3)
-        vst1q_s16(out + i, vcombine_s16(vqrshrn_n_s32(lo, 13), vqrshrn_n_s32(hi, 13)));
+#define TAP(k)                                     \
+ {                                                 \
+  int16x8_t w = vextq_s16(x, y, k);                \
+  lo = vmlal_n_s16(lo, vget_low_s16(w), taps[k]);  \
+  hi = vmlal_n_s16(hi, vget_high_s16(w), taps[k]); \
+ }
+        TAP(0) TAP(1) TAP(2) TAP(3) vst1q_s16(out + i, vcombine_s16(vqrshrn_n_s32(lo, 13), vqrshrn_n_s32(hi, 13)));
     }
 }
 
@@ -206,8 +205,7 @@ static NOINLINE uint32_t round_of(struct state *s, bool plain)
 
 static bool all_same(const struct state *a, const struct state *b)
 {
-    return !memcmp(a->out, b->out, sizeof a->out) &&
-           !memcmp(a->filtered, b->filtered, sizeof a->filtered) &&
+    return !memcmp(a->out, b->out, sizeof a->out) && !memcmp(a->filtered, b->filtered, sizeof a->filtered) &&
            !memcmp(a->scaled, b->scaled, sizeof a->scaled);
 }
 

@@ -66,17 +66,16 @@ static uint32_t open_file(const char *name, uint32_t mode)
 static void check_registers(void)
 {
     uint32_t before, after, lr = 0x12345678, got;
-    asm volatile(
-        "mov r3, lr\n\tmov lr, %3\n\tmov r0, #0x10\n\tmov r1, #0\n\tcmp r1, r1\n\tmrs %0, cpsr\n\t"
+    asm volatile("mov r3, lr\n\tmov lr, %3\n\tmov r0, #0x10\n\tmov r1, #0\n\tcmp r1, r1\n\tmrs %0, cpsr\n\t"
 #ifdef __thumb__
-        "svc 0xab\n\t"
+                 "svc 0xab\n\t"
 #else
-        "svc 0x123456\n\t"
+                 "svc 0x123456\n\t"
 #endif
-        "mrs %1, cpsr\n\tmov %2, lr\n\tmov lr, r3"
-        : "=&r"(before), "=&r"(after), "=&r"(got)
-        : "r"(lr)
-        : "r0", "r1", "r3", "lr", "cc", "memory");
+                 "mrs %1, cpsr\n\tmov %2, lr\n\tmov lr, r3"
+                 : "=&r"(before), "=&r"(after), "=&r"(got)
+                 : "r"(lr)
+                 : "r0", "r1", "r3", "lr", "cc", "memory");
     rt_printf("#! lr_svc %s\n", got == lr ? "kept" : "overwritten");
     if (before != after)
         rt_fail("cpsr was %08x, is %08x after a call", before, after);
@@ -166,8 +165,8 @@ void guest_main(void)
     t1 = rt_semi(SYS_CLOCK, NULL);
     rt_semi(SYS_ELAPSED, v);
     uint64_t e1 = (uint64_t)v[1] << 32 | v[0];
-    rt_printf("#! SYS_TICKFREQ %u SYS_TIME %u SYS_CLOCK +%u\n", rt_semi(SYS_TICKFREQ, NULL),
-              rt_semi(SYS_TIME, NULL), t1 - t0);
+    rt_printf("#! SYS_TICKFREQ %u SYS_TIME %u SYS_CLOCK +%u\n", rt_semi(SYS_TICKFREQ, NULL), rt_semi(SYS_TIME, NULL),
+              t1 - t0);
     if (t1 < t0)
         rt_fail("SYS_CLOCK runs backwards");
     if (e1 <= e0)

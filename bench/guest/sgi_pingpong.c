@@ -103,8 +103,7 @@ static void work(unsigned cpu, void *arg)
 
 void guest_main(void)
 {
-    static const char *const metrics[] = {"wfi_roundtrip_ns", "irq_roundtrip_ns",
-                                          "wfe_roundtrip_ns"};
+    static const char *const metrics[] = {"wfi_roundtrip_ns", "irq_roundtrip_ns", "wfe_roundtrip_ns"};
     const char *which = rt_param_str("mode", "all");
     uint64_t total = 0;
     rounds = rt_param("rounds", 2000);
@@ -118,8 +117,7 @@ void guest_main(void)
         rt_metric(metrics[mode], rounds ? ns / rounds : 0, "ns");
         for (unsigned c = 0; c < rt_ncpus(); c++)
             if (player[c].got != rounds || player[c].wrong)
-                rt_fail("%s: cpu %u got %u balls, %u wrong ones", modes[mode], c, player[c].got,
-                        player[c].wrong);
+                rt_fail("%s: cpu %u got %u balls, %u wrong ones", modes[mode], c, player[c].got, player[c].wrong);
     }
     rt_metric("roi_ns", total, "ns");
     rt_pass();

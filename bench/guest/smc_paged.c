@@ -86,12 +86,10 @@ static void work(unsigned cpu, void *arg)
         gen_at(pages, gen_movw(0, v ^ 0xff));
         rt_sync_code(pages, 4);
         rt_sync_code((void *)(uintptr_t)va, 4);
-        expect(cpu, "alias of written", i, gen_callable((void *)(uintptr_t)va)(0, 0, 0, 0),
-               v ^ 0xff);
+        expect(cpu, "alias of written", i, gen_callable((void *)(uintptr_t)va)(0, 0, 0, 0), v ^ 0xff);
 
         uint32_t page = 2 + (r >> 4 & 1);
-        *(volatile uint32_t *)&l2[cpu][1] =
-            (uint32_t)(uintptr_t)(pages + page * RT_PAGE) | RT_PAGE_NORMAL;
+        *(volatile uint32_t *)&l2[cpu][1] = (uint32_t)(uintptr_t)(pages + page * RT_PAGE) | RT_PAGE_NORMAL;
         if (r & 32) {
             rt_tlb_flush_page(va + RT_PAGE);
         } else {
@@ -101,8 +99,7 @@ static void work(unsigned cpu, void *arg)
             rt_dsb();
             rt_isb();
         }
-        expect(cpu, "remapped", i, gen_callable((void *)(uintptr_t)(va + RT_PAGE))(0, 0, 0, 0),
-               page * 0x1111);
+        expect(cpu, "remapped", i, gen_callable((void *)(uintptr_t)(va + RT_PAGE))(0, 0, 0, 0), page * 0x1111);
     }
 }
 
@@ -125,7 +122,6 @@ void guest_main(void)
     rt_metric_rate("rounds_per_s", (uint64_t)iters * rt_ncpus(), ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (bad[c].kind)
-            rt_fail("cpu %u, %s, round %u: got %u, not %u", c, bad[c].kind, bad[c].at, bad[c].got,
-                    bad[c].want);
+            rt_fail("cpu %u, %s, round %u: got %u, not %u", c, bad[c].kind, bad[c].at, bad[c].got, bad[c].want);
     rt_pass();
 }

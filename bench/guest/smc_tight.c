@@ -108,7 +108,6 @@ void guest_main(void)
     rt_metric_rate("rewrites_per_s", (uint64_t)iters * rt_ncpus(), ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (bad[c].what)
-            rt_fail("cpu %u, rewrite %u (%s): got %u, not %u", c, bad[c].at, bad[c].what,
-                    bad[c].got, bad[c].want);
+            rt_fail("cpu %u, rewrite %u (%s): got %u, not %u", c, bad[c].at, bad[c].what, bad[c].got, bad[c].want);
     rt_pass();
 }

@@ -24,11 +24,10 @@ static inline void acquire(void)
     uint32_t v, one = 1;
     switch (how) {
     case BUSY:
-        asm volatile(
-            "1: ldrex %0, [%1]\n\tcmp %0, #0\n\tbne 1b\n\tstrex %0, %2, [%1]\n\tcmp %0, #0\n\tbne 1b"
-            : "=&r"(v)
-            : "r"(&lock), "r"(one)
-            : "cc", "memory");
+        asm volatile("1: ldrex %0, [%1]\n\tcmp %0, #0\n\tbne 1b\n\tstrex %0, %2, [%1]\n\tcmp %0, #0\n\tbne 1b"
+                     : "=&r"(v)
+                     : "r"(&lock), "r"(one)
+                     : "cc", "memory");
         break;
     case YIELD:
         asm volatile("1: ldrex %0, [%1]\n\tcmp %0, #0\n\tbeq 2f\n\tyield\n\tb 1b\n"

@@ -92,8 +92,7 @@ static uint64_t run(bool use_asm)
     for (uint32_t i = 0; i < steps; i++)
         want = step_plain(want, cases[i % PATTERN]);
     rt_printf("%s %08x\n", use_asm ? "asm" : "c", result[0][0]);
-    rt_metric_rate(use_asm ? "asm_steps_per_s" : "c_steps_per_s", (uint64_t)steps * rt_ncpus(), ns,
-                   "1/s");
+    rt_metric_rate(use_asm ? "asm_steps_per_s" : "c_steps_per_s", (uint64_t)steps * rt_ncpus(), ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (result[c][0] != want)
             rt_fail("cpu %u has %08x, not %08x", c, result[c][0], want);

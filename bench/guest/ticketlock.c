@@ -68,8 +68,7 @@ void guest_main(void)
     rt_metric_rate("ops_per_s", total, ns, "1/s");
     rt_metric("violations", bad, "1");
     if (guarded != total || next_ticket != total || now_serving != total)
-        rt_fail("counter %u, tickets %u, served %u, not %u", guarded, next_ticket, now_serving,
-                total);
+        rt_fail("counter %u, tickets %u, served %u, not %u", guarded, next_ticket, now_serving, total);
     if (bad)
         rt_fail("%u violations", bad);
     rt_pass();

@@ -65,8 +65,7 @@ static struct rt_frame *on_irq(struct rt_frame *f, enum rt_kind kind)
 
 static bool sp804_done(unsigned cpu)
 {
-    return (cpu != 0 || seen[cpu].sp804[0] >= ticks) &&
-           (cpu != rt_ncpus() - 1 || seen[cpu].sp804[1] >= ticks);
+    return (cpu != 0 || seen[cpu].sp804[0] >= ticks) && (cpu != rt_ncpus() - 1 || seen[cpu].sp804[1] >= ticks);
 }
 
 static void sp804_start(uint32_t base)
@@ -119,10 +118,9 @@ void guest_main(void)
     rt_metric("late_max_ns", samples[n - 1], "ns");
     for (unsigned c = 0; c < rt_ncpus(); c++) {
         uint32_t a = c == 0 ? ticks : 0, b = c == rt_ncpus() - 1 ? ticks : 0;
-        rt_printf("cpu %u: physical %u virtual %u sp804 %u %u\n", c, seen[c].phys, seen[c].virt,
-                  seen[c].sp804[0], seen[c].sp804[1]);
-        if (seen[c].phys != ticks || seen[c].virt != ticks || seen[c].sp804[0] != a ||
-            seen[c].sp804[1] != b)
+        rt_printf("cpu %u: physical %u virtual %u sp804 %u %u\n", c, seen[c].phys, seen[c].virt, seen[c].sp804[0],
+                  seen[c].sp804[1]);
+        if (seen[c].phys != ticks || seen[c].virt != ticks || seen[c].sp804[0] != a || seen[c].sp804[1] != b)
             rt_fail("cpu %u: a timer's interrupts do not add up", c);
         if (seen[c].stray || seen[c].early)
             rt_fail("cpu %u: %u stray, %u early", c, seen[c].stray, seen[c].early);

@@ -39,8 +39,7 @@ static void expect(unsigned cpu, const char *what, uint32_t at, uint32_t got, ui
 
 static void map(unsigned cpu, uint32_t page, uint32_t frame)
 {
-    *(volatile uint32_t *)&l2[cpu][page] =
-        (uint32_t)(uintptr_t)frames[cpu][frame] | RT_PAGE_NORMAL | NOT_GLOBAL;
+    *(volatile uint32_t *)&l2[cpu][page] = (uint32_t)(uintptr_t)frames[cpu][frame] | RT_PAGE_NORMAL | NOT_GLOBAL;
 }
 
 static void work(unsigned cpu, void *arg)
@@ -58,8 +57,7 @@ static void work(unsigned cpu, void *arg)
     rt_dsb();
     rt_isb();
     for (uint32_t i = 0; i < iters; i++) {
-        uint32_t r = rt_rand(&seed), page = r % PAGES, other = (r >> 8) % PAGES,
-                 frame = (r >> 16) % FRAMES;
+        uint32_t r = rt_rand(&seed), page = r % PAGES, other = (r >> 8) % PAGES, frame = (r >> 16) % FRAMES;
         uint32_t va = base + page * RT_PAGE;
         volatile uint32_t *p = (volatile uint32_t *)va;
         expect(cpu, "before", i, p[0], cpu << 16 | now[page]);
@@ -86,8 +84,7 @@ static void work(unsigned cpu, void *arg)
         p[1] = i;
         rt_dmb();
         expect(cpu, "store", i, *(volatile uint32_t *)&frames[cpu][frame][1], i);
-        expect(cpu, "other page", i, *(volatile uint32_t *)(base + other * RT_PAGE),
-               cpu << 16 | now[other]);
+        expect(cpu, "other page", i, *(volatile uint32_t *)(base + other * RT_PAGE), cpu << 16 | now[other]);
     }
     RT_MCR(0, c13, c0, 1, 0);
     rt_isb();
@@ -112,7 +109,6 @@ void guest_main(void)
     rt_metric_rate("flushes_per_s", (uint64_t)iters * rt_ncpus(), ns, "1/s");
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (bad[c].what)
-            rt_fail("cpu %u, %s, remap %u: got %08x, not %08x", c, bad[c].what, bad[c].at,
-                    bad[c].got, bad[c].want);
+            rt_fail("cpu %u, %s, remap %u: got %08x, not %08x", c, bad[c].what, bad[c].at, bad[c].got, bad[c].want);
     rt_pass();
 }

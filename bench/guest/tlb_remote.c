@@ -44,8 +44,7 @@ static void expect(unsigned cpu, const char *what, uint32_t at, uint32_t got, ui
 
 static void map(uint32_t page, const void *frame)
 {
-    *(volatile uint32_t *)&l2[page] =
-        frame ? (uint32_t)(uintptr_t)frame | RT_PAGE_NORMAL | 0x800 : 0;
+    *(volatile uint32_t *)&l2[page] = frame ? (uint32_t)(uintptr_t)frame | RT_PAGE_NORMAL | 0x800 : 0;
 }
 
 static void flush(uint32_t va, uint32_t r)
@@ -96,8 +95,7 @@ static void remap_rounds(unsigned cpu, void *arg)
 static void remap_storm(unsigned cpu, void *arg)
 {
     uint32_t va = WINDOW + (64 + cpu) * RT_PAGE, seed = cpu + 1;
-    volatile uint32_t *p = (volatile uint32_t *)va,
-                      *fixed = (volatile uint32_t *)(WINDOW + 128 * RT_PAGE);
+    volatile uint32_t *p = (volatile uint32_t *)va, *fixed = (volatile uint32_t *)(WINDOW + 128 * RT_PAGE);
     (void)arg;
     for (uint32_t i = 0; i < storm; i++) {
         map(64 + cpu, NULL);
@@ -148,7 +146,6 @@ void guest_main(void)
     }
     for (unsigned c = 0; c < rt_ncpus(); c++)
         if (bad[c].what)
-            rt_fail("cpu %u, %s %u: got %08x, not %08x", c, bad[c].what, bad[c].at, bad[c].got,
-                    bad[c].want);
+            rt_fail("cpu %u, %s %u: got %08x, not %08x", c, bad[c].what, bad[c].at, bad[c].got, bad[c].want);
     rt_pass();
 }

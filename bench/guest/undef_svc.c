@@ -16,8 +16,8 @@ RT_GUEST("undef_svc");
 struct banks {
     uint32_t sp[6], lr[6], spsr[5], fiq[5], usr[5];
 };
-uint32_t us_udf(void), us_udf_wide(void), us_vfp(void), us_hvc(void), us_bkpt(void),
-    us_svc(uint32_t x), us_svc_high(void), us_svc_it(uint32_t x);
+uint32_t us_udf(void), us_udf_wide(void), us_vfp(void), us_hvc(void), us_bkpt(void), us_svc(uint32_t x),
+    us_svc_high(void), us_svc_it(uint32_t x);
 extern char us_udf_at[], us_udf_wide_at[], us_vfp_at[], us_hvc_at[], us_bkpt_at[], us_svc_next[];
 void us_banks(struct banks *write, struct banks *read);
 void us_user(uint32_t out[4]);
@@ -83,8 +83,7 @@ static void expect(unsigned cpu, const char *what, uint32_t got, uint32_t want)
     cpus[cpu].want = want;
 }
 
-static void expect_taken(unsigned cpu, const char *what, enum rt_kind kind, const char *at,
-                         uint32_t result)
+static void expect_taken(unsigned cpu, const char *what, enum rt_kind kind, const char *at, uint32_t result)
 {
     expect(cpu, what, cpus[cpu].count, 1);
     expect(cpu, what, cpus[cpu].kind, kind);
@@ -142,10 +141,8 @@ static void check_srs_rfe(unsigned cpu)
         expect(cpu, "RFE write-back", r & 0xff, (uint32_t)(uintptr_t)&buf[8 + after[v]] & 0xff);
     }
     for (uint32_t v = 0; v < us_return_variants; v++) {
-        expect(cpu, "exception return by data processing, LDM or ERET", us_return(0x90000000u, v),
-               0x90000000u);
-        expect(cpu, "exception return by data processing, LDM or ERET", us_return(0x60000000u, v),
-               0x60000000u);
+        expect(cpu, "exception return by data processing, LDM or ERET", us_return(0x90000000u, v), 0x90000000u);
+        expect(cpu, "exception return by data processing, LDM or ERET", us_return(0x60000000u, v), 0x60000000u);
     }
 }
 

@@ -9,7 +9,7 @@
 
 RT_GUEST("timed");
 
-#define TCSBRK    0x5409 /* with 1: wait until everything is written (tcdrain) */
+#define TCSBRK     0x5409 /* with 1: wait until everything is written (tcdrain) */
 #define MAX_COPIES 8
 
 static void copy(unsigned n)

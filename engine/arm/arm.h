@@ -14,8 +14,8 @@ uint32_t arm_tb_flags(const struct vcpu *v);
 /* -- Front end: guest code to IR (translate.c, a32_*.c, t32_*.c) --------------------------------------------- */
 
 struct arm_translate_req {
-    uint32_t pc;      /* without the T bit */
-    uint32_t flags;   /* TBF_* */
+    uint32_t pc;         /* without the T bit */
+    uint32_t flags;      /* TBF_* */
     const uint8_t *host; /* code of the page of pc: host points at the byte of pc */
     unsigned page_left;  /* bytes from pc to the end of its page */
     const uint8_t *next; /* first bytes of the next virtual page if a 4-byte T32 instruction crosses, else NULL */
@@ -47,7 +47,17 @@ void arm_switch_mode(struct vcpu *v, uint32_t mode);
 
 /* -- Exceptions (exception.c) ------------------------------------------------------------------------------------ */
 
-enum arm_exception { EXC_RESET, EXC_UNDEF, EXC_SVC, EXC_PREFETCH_ABORT, EXC_DATA_ABORT, EXC_IRQ, EXC_FIQ, EXC_SMC, EXC_HVC };
+enum arm_exception {
+    EXC_RESET,
+    EXC_UNDEF,
+    EXC_SVC,
+    EXC_PREFETCH_ABORT,
+    EXC_DATA_ABORT,
+    EXC_IRQ,
+    EXC_FIQ,
+    EXC_SMC,
+    EXC_HVC
+};
 /* Change state to the handler's entry: v->r[15], cpsr, banked registers. pc_t: address of the instruction (| T).
  * Does not leave; clears the local monitor through the atomics scheme (arm_clear_exclusive). */
 void arm_take_exception(struct vcpu *v, enum arm_exception exc);

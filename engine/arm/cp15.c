@@ -51,8 +51,7 @@ static void sctlr_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
     uint32_t old = v->sys.sctlr;
     v->sys.sctlr = (val & r->mask) | (r->value & ~r->mask);
-    if ((old ^ v->sys.sctlr) &
-        (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE))
+    if ((old ^ v->sys.sctlr) & (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE))
         softmmu_flush_all(v);
 }
 
@@ -125,8 +124,7 @@ static void ats_write(struct vcpu *v, const struct reg *r, uint32_t val)
 {
     struct walk_result w;
     bool lpae = v->sys.ttbcr & TTBCR_EAE;
-    if (arm_translate(v, val, r->arg & 1 ? ACC_STORE : ACC_LOAD, r->arg & 2 ? MMU_USER : MMU_PRIV,
-                      &w)) {
+    if (arm_translate(v, val, r->arg & 1 ? ACC_STORE : ACC_LOAD, r->arg & 2 ? MMU_USER : MMU_PRIV, &w)) {
         if (lpae)
             v->sys.par = (w.pa & 0xfffffff000u) | BIT(11);
         else if (w.page_shift == 24) /* SS: PA[39:32] in bits 23..16 */
@@ -261,8 +259,7 @@ static uint32_t isr_read(struct vcpu *v, const struct reg *r)
 {
     (void)r;
     uint32_t lines = atomic_load_explicit(&v->lines, memory_order_relaxed);
-    return (lines & LINE_ABORT ? CPSR_A : 0) | (lines & LINE_IRQ ? CPSR_I : 0) |
-           (lines & LINE_FIQ ? CPSR_F : 0);
+    return (lines & LINE_ABORT ? CPSR_A : 0) | (lines & LINE_IRQ ? CPSR_I : 0) | (lines & LINE_FIQ ? CPSR_F : 0);
 }
 
 static uint32_t cbar_read(struct vcpu *v, const struct reg *r)
@@ -504,11 +501,9 @@ static void index_rows(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++) {
         const struct reg *r = &regs[i];
-        for (unsigned crm = r->crm == ANY ? 0 : r->crm; crm <= (r->crm == ANY ? 15u : r->crm);
-             crm++) {
+        for (unsigned crm = r->crm == ANY ? 0 : r->crm; crm <= (r->crm == ANY ? 15u : r->crm); crm++) {
             uint8_t *slot = &by_code[code(r->cp, r->opc1, r->crn, crm, r->opc2)];
-            CHECK(!*slot || *slot == i + 1, "registers %s and %s have one encoding", r->name,
-                  regs[*slot - 1].name);
+            CHECK(!*slot || *slot == i + 1, "registers %s and %s have one encoding", r->name, regs[*slot - 1].name);
             *slot = (uint8_t)(i + 1);
         }
     }
@@ -519,8 +514,7 @@ static const struct reg *find(uint32_t enc)
     unsigned cp = bits(enc, 11, 8);
     if (cp != 14 && cp != 15)
         return NULL;
-    unsigned i =
-        by_code[code(cp, bits(enc, 23, 21), bits(enc, 19, 16), bits(enc, 3, 0), bits(enc, 7, 5))];
+    unsigned i = by_code[code(cp, bits(enc, 23, 21), bits(enc, 19, 16), bits(enc, 3, 0), bits(enc, 7, 5))];
     return i ? &regs[i - 1] : NULL;
 }
 
@@ -537,10 +531,9 @@ static const struct reg64 *find64(uint32_t enc)
 static bool refuse(struct vcpu *v, uint32_t enc, const char *name)
 {
     if (!cp15_user(v))
-        guest_error(
-            "vCPU %u at %#x: no access to cp%u opc1=%u CRn=%u CRm=%u opc2=%u (%s): undefined",
-            v->index, v->r[15], bits(enc, 11, 8), bits(enc, 23, 21), bits(enc, 19, 16),
-            bits(enc, 3, 0), bits(enc, 7, 5), name ? name : "unknown");
+        guest_error("vCPU %u at %#x: no access to cp%u opc1=%u CRn=%u CRm=%u opc2=%u (%s): undefined", v->index,
+                    v->r[15], bits(enc, 11, 8), bits(enc, 23, 21), bits(enc, 19, 16), bits(enc, 3, 0), bits(enc, 7, 5),
+                    name ? name : "unknown");
     return false;
 }
 

@@ -12,10 +12,9 @@
 static struct vcpu *v;
 
 /* enc as helpers get it: MRC p, opc1, r0, CRn, CRm, opc2 */
-#define ENC(cp, opc1, crn, crm, opc2) \
- (0x0e000010u | (opc1) << 21 | (crn) << 16 | (cp) << 8 | (opc2) << 5 | (crm))
-#define P15(opc1, crn, crm, opc2) ENC(15u, opc1##u, crn##u, crm##u, opc2##u)
-#define ENC64(cp, opc1, crm)      (0x0c400000u | (cp) << 8 | (opc1) << 4 | (crm))
+#define ENC(cp, opc1, crn, crm, opc2) (0x0e000010u | (opc1) << 21 | (crn) << 16 | (cp) << 8 | (opc2) << 5 | (crm))
+#define P15(opc1, crn, crm, opc2)     ENC(15u, opc1##u, crn##u, crm##u, opc2##u)
+#define ENC64(cp, opc1, crm)          (0x0c400000u | (cp) << 8 | (opc1) << 4 | (crm))
 
 static uint64_t timer[4][3], counter = 1000, voff = 100;
 
@@ -88,17 +87,13 @@ static void values(void **state)
     static const struct {
         uint32_t enc, value;
     } t[] = {
-        {P15(0, 0, 0, 0), 0x414fc0f0},  {P15(0, 0, 0, 1), 0x8444c004},
-        {P15(0, 0, 0, 5), 0x80000000},  {P15(0, 0, 1, 0), 0x00001131},
-        {P15(0, 0, 1, 1), 0x00011011},  {P15(0, 0, 1, 4), 0x10201105},
-        {P15(0, 0, 1, 5), 0x20000000},  {P15(0, 0, 1, 6), 0x01240000},
-        {P15(0, 0, 1, 7), 0x02102211},  {P15(0, 0, 2, 0), 0x02101110},
-        {P15(0, 0, 2, 1), 0x13112111},  {P15(0, 0, 2, 2), 0x21232041},
-        {P15(0, 0, 2, 3), 0x11112131},  {P15(0, 0, 2, 4), 0x10011142},
-        {P15(1, 0, 0, 1), 0x0a200023},  {P15(0, 1, 0, 0), 0x00c50078},
-        {P15(0, 14, 0, 0), 62500000},   {P15(4, 15, 0, 0), 0x2c000000},
-        {P15(0, 9, 12, 0), 0x410f3000}, {ENC(14u, 0u, 0u, 0u, 0u), 0x3515f021},
-        {P15(1, 9, 0, 2), 0x00800000},
+        {P15(0, 0, 0, 0), 0x414fc0f0},  {P15(0, 0, 0, 1), 0x8444c004},          {P15(0, 0, 0, 5), 0x80000000},
+        {P15(0, 0, 1, 0), 0x00001131},  {P15(0, 0, 1, 1), 0x00011011},          {P15(0, 0, 1, 4), 0x10201105},
+        {P15(0, 0, 1, 5), 0x20000000},  {P15(0, 0, 1, 6), 0x01240000},          {P15(0, 0, 1, 7), 0x02102211},
+        {P15(0, 0, 2, 0), 0x02101110},  {P15(0, 0, 2, 1), 0x13112111},          {P15(0, 0, 2, 2), 0x21232041},
+        {P15(0, 0, 2, 3), 0x11112131},  {P15(0, 0, 2, 4), 0x10011142},          {P15(1, 0, 0, 1), 0x0a200023},
+        {P15(0, 1, 0, 0), 0x00c50078},  {P15(0, 14, 0, 0), 62500000},           {P15(4, 15, 0, 0), 0x2c000000},
+        {P15(0, 9, 12, 0), 0x410f3000}, {ENC(14u, 0u, 0u, 0u, 0u), 0x3515f021}, {P15(1, 9, 0, 2), 0x00800000},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
         assert_int_equal(get(t[i].enc), t[i].value);
@@ -117,8 +112,7 @@ static void undefined(void **state)
     uint64_t y;
     static const uint32_t t[] = {
         ENC(10u, 0u, 0u, 0u, 0u), /* not cp14 or cp15 */
-        P15(4, 1, 1, 0),          P15(4, 12, 0, 0),         P15(0, 11, 0, 0),
-        P15(7, 7, 7, 7),          ENC(14u, 3u, 0u, 0u, 0u),
+        P15(4, 1, 1, 0),          P15(4, 12, 0, 0), P15(0, 11, 0, 0), P15(7, 7, 7, 7), ENC(14u, 3u, 0u, 0u, 0u),
     };
     for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
         assert_false(cp15_read(v, t[i], &x));
@@ -341,18 +335,18 @@ static void what_flushes(void **state)
         uint32_t enc, val;
         unsigned stays; /* 1 global, 2 non-global */
     } t[] = {
-        {P15(0, 13, 0, 1), 0x1200, 3}, /* CONTEXTIDR: same ASID */
-        {P15(0, 13, 0, 1), 0x1201, 1}, /* another ASID */
+        {P15(0, 13, 0, 1), 0x1200, 3},                                      /* CONTEXTIDR: same ASID */
+        {P15(0, 13, 0, 1), 0x1201, 1},                                      /* another ASID */
         {P15(0, 13, 0, 1), 0x1201, 3},    {P15(0, 3, 0, 0), 0x55555555, 3}, /* DACR unchanged */
         {P15(0, 3, 0, 0), 0x55555554, 3},                                   /* another domain */
         {P15(0, 3, 0, 0), 0x5555555c, 0},                                   /* domain 1 */
         {P15(0, 2, 0, 0), L1, 3},                                           /* TTBR0 */
         {P15(0, 8, 7, 0), 0, 0},                                            /* TLBIALL */
         {P15(0, 8, 7, 1), 0x100001, 2},                                     /* TLBIMVA */
-        {P15(0, 8, 7, 1), 0x2ff001, 1},                            /* anywhere in the section */
-        {P15(0, 8, 7, 3), 0x200000, 1},                            /* TLBIMVAA */
-        {P15(0, 8, 7, 2), 0x02, 3},                                /* TLBIASID: not ours */
-        {P15(0, 8, 7, 2), 0x01, 1},       {P15(0, 8, 3, 0), 0, 0}, /* TLBIALLIS */
+        {P15(0, 8, 7, 1), 0x2ff001, 1},                                     /* anywhere in the section */
+        {P15(0, 8, 7, 3), 0x200000, 1},                                     /* TLBIMVAA */
+        {P15(0, 8, 7, 2), 0x02, 3},                                         /* TLBIASID: not ours */
+        {P15(0, 8, 7, 2), 0x01, 1},       {P15(0, 8, 3, 0), 0, 0},          /* TLBIALLIS */
         {P15(0, 8, 3, 1), 0x100001, 2},   {P15(0, 8, 3, 2), 0x01, 1},       {P15(0, 8, 5, 0), 0, 0},
         {P15(0, 8, 6, 0), 0, 0},          {P15(0, 10, 2, 0), 0x98aa5, 0}, /* PRRR */
         {P15(0, 2, 0, 2), 1, 0},                                          /* TTBCR */
@@ -365,8 +359,7 @@ static void what_flushes(void **state)
         assert_int_equal(held(), 3);
         set(t[i].enc, t[i].val);
         if (held() != t[i].stays)
-            fail_msg("%s = %#x leaves %u, not %u", cp15_name(t[i].enc, false), t[i].val, held(),
-                     t[i].stays);
+            fail_msg("%s = %#x leaves %u, not %u", cp15_name(t[i].enc, false), t[i].val, held(), t[i].stays);
     }
     touch();
     set(P15(0, 1, 0, 0), get(P15(0, 1, 0, 0)) & ~(uint32_t)SCTLR_M);
@@ -425,8 +418,8 @@ static void all_encodings(void **state)
             v->cpsr = MODE_SVC;
             cp15_reset(v);
             v->cpsr = u ? MODE_USR : MODE_SVC;
-            uint32_t enc = ENC(14 + bit(code, 14), bits(code, 13, 11), bits(code, 10, 7),
-                               bits(code, 6, 3), bits(code, 2, 0));
+            uint32_t enc =
+                ENC(14 + bit(code, 14), bits(code, 13, 11), bits(code, 10, 7), bits(code, 6, 3), bits(code, 2, 0));
             uint32_t x;
             bool r = cp15_read(v, enc, &x), w = cp15_write(v, enc, 0xa5a5a5a5);
             n[u] += r || w;
@@ -441,9 +434,19 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(values), T(undefined),     T(user_rights),  T(plain_fields), T(wide),
-        T(timers), T(pmu), T(pmu_overflows_and_interrupts),           T(what_flushes), T(broadcasts),   T(address_translation),
-        T(isr),    T(all_encodings),
+        T(values),
+        T(undefined),
+        T(user_rights),
+        T(plain_fields),
+        T(wide),
+        T(timers),
+        T(pmu),
+        T(pmu_overflows_and_interrupts),
+        T(what_flushes),
+        T(broadcasts),
+        T(address_translation),
+        T(isr),
+        T(all_encodings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,8 +54,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void compile_row(struct insn_row *r, unsigned width)
 {
-    CHECK(strlen(r->pattern) == width, "%s: pattern '%s' is not %u bits", r->name, r->pattern,
-          width);
+    CHECK(strlen(r->pattern) == width, "%s: pattern '%s' is not %u bits", r->name, r->pattern, width);
     unsigned nn = 0;
     for (unsigned i = 0; i < width;) {
         char c = r->pattern[i];
@@ -116,8 +115,7 @@ static void compile_table(struct table *t)
     for (int fill = 0; fill < 2; fill++) {
         uint32_t n = 0;
         for (uint32_t b = 0; b < nb; b++) {
-            uint32_t word = (b >> t->lo_bits) << t->hi_lsb | (b & (BIT(t->lo_bits) - 1))
-                                                                 << t->lo_lsb;
+            uint32_t word = (b >> t->lo_bits) << t->hi_lsb | (b & (BIT(t->lo_bits) - 1)) << t->lo_lsb;
             t->start[b] = n;
             for (unsigned k = 0; k < t->n; k++) {
                 const struct insn_row *r = &t->rows[order[k]];

@@ -66,9 +66,8 @@ static void test_texts(void **state)
         disasm(texts[i].thumb, w, text, sizeof text);
         const char *name = r ? r->name : "undefined";
         if (strcmp(name, texts[i].row) || strcmp(text, texts[i].text)) {
-            print_error("%s %s: row %s, text '%s'; wanted %s, '%s'\n",
-                        texts[i].thumb ? "T32" : "A32", texts[i].word, name, text, texts[i].row,
-                        texts[i].text);
+            print_error("%s %s: row %s, text '%s'; wanted %s, '%s'\n", texts[i].thumb ? "T32" : "A32", texts[i].word,
+                        name, text, texts[i].row, texts[i].text);
             bad++;
         }
     }
@@ -107,8 +106,7 @@ static void test_no_ambiguous_overlap(void **state)
             for (unsigned j = i + 1; j < n; j++) {
                 if (overlap(&rows[i], &rows[j]) && !more_special(&rows[i], &rows[j]) &&
                     !more_special(&rows[j], &rows[i])) {
-                    print_error("%s %s and %s %s\n", rows[i].name, rows[i].pattern, rows[j].name,
-                                rows[j].pattern);
+                    print_error("%s %s and %s %s\n", rows[i].name, rows[i].pattern, rows[j].name, rows[j].pattern);
                     bad++;
                 }
             }
@@ -153,8 +151,7 @@ static void test_own_row(void **state)
                 if (got == &rows[i])
                     own++;
                 else if (!got || !more_special(got, &rows[i]))
-                    fail_msg("%s %s goes to %s", rows[i].name, rows[i].pattern,
-                             got ? got->name : "nothing");
+                    fail_msg("%s %s goes to %s", rows[i].name, rows[i].pattern, got ? got->name : "nothing");
             }
             if (!own)
                 fail_msg("%s %s is never reached", rows[i].name, rows[i].pattern);
@@ -209,10 +206,8 @@ static const struct {
     const char *rows, *why;
 } not_there[] = {
     {"nop_hint", "unallocated hints are NOPs"},
-    {"memhint_imm memhint_reg memhint_lit memhint_imm12 memhint_imm8 pldw_lit",
-     "unallocated memory hints are NOPs"},
-    {"stm stmdb ldm ldmdb",
-     "T32 with SP, or LR and PC, in the list: UNPREDICTABLE, transferred as in A32"},
+    {"memhint_imm memhint_reg memhint_lit memhint_imm12 memhint_imm8 pldw_lit", "unallocated memory hints are NOPs"},
+    {"stm stmdb ldm ldmdb", "T32 with SP, or LR and PC, in the list: UNPREDICTABLE, transferred as in A32"},
     {"cps", "imod 01, and a mode without M: UNPREDICTABLE, the rest is done"},
     {"mcr mrc", "VMSR and VMOV with a wrong should-be bit land here, and are Undefined"},
     {"vldm vstm vldmdb vstmdb", "FLDMX and FSTMX of d16 and up"},
@@ -356,8 +351,7 @@ static bool agrees(bool thumb, uint32_t w)
             if (has_prefix_of(not_here[i].mnemonics, mnemonic))
                 return true;
         if (!r) {
-            print_error("%s %08x: undefined here, capstone has '%s'\n", thumb ? "T32" : "A32", w,
-                        text);
+            print_error("%s %08x: undefined here, capstone has '%s'\n", thumb ? "T32" : "A32", w, text);
             return false;
         }
     }

@@ -3,6 +3,7 @@
  *
  * Included into an array.
  */
+/* clang-format off */
 {A, "e1931f9f", "ldrex", "ldrex r1, [r3]"},
 {A, "e12fff1e", "bx", "bx lr"},
 {A, "e8bd8010", "ldm", "pop {r4, pc}"},
@@ -996,3 +997,4 @@
 {T, "f9eb2d30", "vld2_all", "vld2.8 {d18[], d20[]}, [fp:0x10], r0"},
 {T, "f9a24ea6", "vld3_all", "vld3.32 {d4[], d6[], d8[]}, [r2], r6"},
 {T, "f9a42f08", "vld4_all", "vld4.8 {d2[], d3[], d4[], d5[]}, [r4], r8"},
+    /* clang-format on */

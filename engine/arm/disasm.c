@@ -11,15 +11,13 @@ static csh handle_for(bool thumb)
 {
     static _Thread_local csh handles[2];
     csh *h = &handles[thumb];
-    if (!*h && cs_open(CS_ARCH_ARM,
-                       (cs_mode)((thumb ? CS_MODE_THUMB : CS_MODE_ARM) | CS_MODE_LITTLE_ENDIAN),
-                       h) != CS_ERR_OK)
+    if (!*h &&
+        cs_open(CS_ARCH_ARM, (cs_mode)((thumb ? CS_MODE_THUMB : CS_MODE_ARM) | CS_MODE_LITTLE_ENDIAN), h) != CS_ERR_OK)
         *h = 0;
     return *h;
 }
 
-void arm_disasm(uint32_t pc, bool thumb, const uint8_t *bytes, unsigned len, char *out,
-                size_t outlen)
+void arm_disasm(uint32_t pc, bool thumb, const uint8_t *bytes, unsigned len, char *out, size_t outlen)
 {
     cs_insn *insn = NULL;
     csh h = handle_for(thumb);

@@ -31,14 +31,10 @@ uint32_t arm_fsr(const struct vcpu *v, enum arm_fault fault, unsigned level)
         uint16_t first, second, lpae;
         bool level;
     } t[] = {
-        [FAULT_ALIGNMENT] = {0x001, 0x001, 0x21, false},
-        [FAULT_DEBUG] = {0x002, 0x002, 0x22, false},
-        [FAULT_TRANSLATION] = {0x005, 0x007, 0x04, true},
-        [FAULT_ACCESS] = {0x003, 0x006, 0x08, true},
-        [FAULT_DOMAIN] = {0x009, 0x00b, 0x3c, true},
-        [FAULT_PERMISSION] = {0x00d, 0x00f, 0x0c, true},
-        [FAULT_EXTERNAL] = {0x008, 0x008, 0x10, false},
-        [FAULT_EXTERNAL_WALK] = {0x00c, 0x00e, 0x14, true},
+        [FAULT_ALIGNMENT] = {0x001, 0x001, 0x21, false},      [FAULT_DEBUG] = {0x002, 0x002, 0x22, false},
+        [FAULT_TRANSLATION] = {0x005, 0x007, 0x04, true},     [FAULT_ACCESS] = {0x003, 0x006, 0x08, true},
+        [FAULT_DOMAIN] = {0x009, 0x00b, 0x3c, true},          [FAULT_PERMISSION] = {0x00d, 0x00f, 0x0c, true},
+        [FAULT_EXTERNAL] = {0x008, 0x008, 0x10, false},       [FAULT_EXTERNAL_WALK] = {0x00c, 0x00e, 0x14, true},
         [FAULT_EXTERNAL_ASYNC] = {0x406, 0x406, 0x11, false},
     };
     if (v->sys.ttbcr & TTBCR_EAE)
@@ -55,8 +51,8 @@ static uint32_t vector_base(const struct vcpu *v, bool monitor)
     return v->sys.sctlr & SCTLR_V ? 0xffff0000u : v->sys.vbar;
 }
 
-void arm_enter_exception(struct vcpu *v, uint32_t mode, uint32_t vector, uint32_t return_address,
-                         uint32_t mask, bool monitor)
+void arm_enter_exception(struct vcpu *v, uint32_t mode, uint32_t vector, uint32_t return_address, uint32_t mask,
+                         bool monitor)
 {
     uint32_t cpsr = arm_cpsr_read(v);
     dlog(IRQ, "vCPU %u: vector %#x at %#x, cpsr %#x", v->index, vector, v->r[15], cpsr);
@@ -87,12 +83,8 @@ void arm_take_exception(struct vcpu *v, enum arm_exception exc)
     uint32_t pc = v->r[15] & ~1u;
     bool thumb = v->r[15] & 1;
     switch (exc) {
-    case EXC_RESET:
-        arm_enter_exception(v, MODE_SVC, 0x00, 0, CPSR_A | CPSR_I | CPSR_F, false);
-        return;
-    case EXC_UNDEF:
-        arm_enter_exception(v, MODE_UND, 0x04, pc + (thumb ? 2 : 4), CPSR_I, false);
-        return;
+    case EXC_RESET: arm_enter_exception(v, MODE_SVC, 0x00, 0, CPSR_A | CPSR_I | CPSR_F, false); return;
+    case EXC_UNDEF: arm_enter_exception(v, MODE_UND, 0x04, pc + (thumb ? 2 : 4), CPSR_I, false); return;
     case EXC_SVC:
         advance_it(v);
         arm_enter_exception(v, MODE_SVC, 0x08, pc + (thumb ? 2 : 4), CPSR_I, false);
@@ -101,12 +93,8 @@ void arm_take_exception(struct vcpu *v, enum arm_exception exc)
         advance_it(v);
         arm_enter_exception(v, MODE_MON, 0x08, pc + 4, CPSR_A | CPSR_I | CPSR_F, true);
         return;
-    case EXC_PREFETCH_ABORT:
-        arm_enter_exception(v, MODE_ABT, 0x0c, pc + 4, CPSR_A | CPSR_I, false);
-        return;
-    case EXC_DATA_ABORT:
-        arm_enter_exception(v, MODE_ABT, 0x10, pc + 8, CPSR_A | CPSR_I, false);
-        return;
+    case EXC_PREFETCH_ABORT: arm_enter_exception(v, MODE_ABT, 0x0c, pc + 4, CPSR_A | CPSR_I, false); return;
+    case EXC_DATA_ABORT: arm_enter_exception(v, MODE_ABT, 0x10, pc + 8, CPSR_A | CPSR_I, false); return;
     case EXC_IRQ:
         if (v->sys.scr & SCR_IRQ)
             arm_enter_exception(v, MODE_MON, 0x18, pc + 4, CPSR_A | CPSR_I | CPSR_F, true);
@@ -174,8 +162,7 @@ void arm_prefetch_external_abort(struct vcpu *v, gva va)
 static uint32_t unmasked_lines(const struct vcpu *v)
 {
     /* Acquire: what the device did before it raised the line (vcpu_set_line, release) is seen by the handler. */
-    uint32_t lines =
-        atomic_load_explicit(&((struct vcpu *)(uintptr_t)v)->lines, memory_order_acquire);
+    uint32_t lines = atomic_load_explicit(&((struct vcpu *)(uintptr_t)v)->lines, memory_order_acquire);
     if (v->cpsr & CPSR_A)
         lines &= ~(uint32_t)LINE_ABORT;
     if (v->cpsr & CPSR_I)

@@ -48,8 +48,7 @@ static void cpsr_round_trip(void **state)
 {
     (void)state;
     static const uint32_t values[] = {
-        0x600fffd3 | 0x0600fc00, 0xf80f03d3, 0x08000013, 0x90050230,
-        0x40000093 | 0x0400a000, 0x0000011f,
+        0x600fffd3 | 0x0600fc00, 0xf80f03d3, 0x08000013, 0x90050230, 0x40000093 | 0x0400a000, 0x0000011f,
     };
     for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
         uint32_t x = values[i] & ~(uint32_t)CPSR_J;
@@ -71,8 +70,7 @@ static void cpsr_round_trip(void **state)
 static void banking(void **state)
 {
     (void)state;
-    static const uint32_t modes[] = {MODE_USR, MODE_FIQ, MODE_IRQ, MODE_SVC,
-                                     MODE_MON, MODE_ABT, MODE_UND};
+    static const uint32_t modes[] = {MODE_USR, MODE_FIQ, MODE_IRQ, MODE_SVC, MODE_MON, MODE_ABT, MODE_UND};
     for (unsigned i = 0; i < 8; i++)
         v->r[i] = i;
     for (unsigned m = 0; m < ARRAY_SIZE(modes); m++) {
@@ -119,11 +117,10 @@ static void banked_moves(void **state)
     static const struct {
         uint8_t code, mode, reg;
     } t[] = {
-        {0x00, MODE_USR, 8},  {0x04, MODE_USR, 12}, {0x05, MODE_USR, 13}, {0x06, MODE_USR, 14},
-        {0x08, MODE_FIQ, 8},  {0x0c, MODE_FIQ, 12}, {0x0d, MODE_FIQ, 13}, {0x0e, MODE_FIQ, 14},
-        {0x10, MODE_IRQ, 14}, {0x11, MODE_IRQ, 13}, {0x12, MODE_SVC, 14}, {0x13, MODE_SVC, 13},
-        {0x14, MODE_ABT, 14}, {0x15, MODE_ABT, 13}, {0x16, MODE_UND, 14}, {0x17, MODE_UND, 13},
-        {0x1c, MODE_MON, 14}, {0x1d, MODE_MON, 13}, {0x2e, MODE_FIQ, 16}, {0x30, MODE_IRQ, 16},
+        {0x00, MODE_USR, 8},  {0x04, MODE_USR, 12}, {0x05, MODE_USR, 13}, {0x06, MODE_USR, 14}, {0x08, MODE_FIQ, 8},
+        {0x0c, MODE_FIQ, 12}, {0x0d, MODE_FIQ, 13}, {0x0e, MODE_FIQ, 14}, {0x10, MODE_IRQ, 14}, {0x11, MODE_IRQ, 13},
+        {0x12, MODE_SVC, 14}, {0x13, MODE_SVC, 13}, {0x14, MODE_ABT, 14}, {0x15, MODE_ABT, 13}, {0x16, MODE_UND, 14},
+        {0x17, MODE_UND, 13}, {0x1c, MODE_MON, 14}, {0x1d, MODE_MON, 13}, {0x2e, MODE_FIQ, 16}, {0x30, MODE_IRQ, 16},
         {0x32, MODE_SVC, 16}, {0x34, MODE_ABT, 16}, {0x36, MODE_UND, 16}, {0x3c, MODE_MON, 16},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
@@ -219,8 +216,8 @@ static void one_entry(const struct entry *t, const unsigned variant)
 {
     const uint32_t old = (MODE_SYS | 0xa8050000 | (variant & EE ? 0 : CPSR_E)) |
                          (variant & THUMB ? CPSR_T | 0x04000c00 /* IT 0x0e */ : 0);
-    v->sys.sctlr = 0x00c50078 | (variant & HIGH ? SCTLR_V : 0) | (variant & TE ? SCTLR_TE : 0) |
-                   (variant & EE ? SCTLR_EE : 0);
+    v->sys.sctlr =
+        0x00c50078 | (variant & HIGH ? SCTLR_V : 0) | (variant & TE ? SCTLR_TE : 0) | (variant & EE ? SCTLR_EE : 0);
     v->sys.vbar = 0x80008000;
     v->sys.mvbar = 0x8000a000;
     v->r[15] = 0x80002000;
@@ -242,8 +239,8 @@ static void one_entry(const struct entry *t, const unsigned variant)
     if ((variant & THUMB) && t->advances_it) /* IT 0x0e -> 0x1c */
         want_spsr = (want_spsr & ~CPSR_IT) | 0x00001c00;
     assert_int_equal(v->sys.spsr[arm_bank(t->mode)], want_spsr);
-    assert_int_equal(arm_cpsr_read(v), (old & 0xf80f0000) | t->mode | t->set | (te ? CPSR_T : 0) |
-                                           (variant & EE ? CPSR_E : 0));
+    assert_int_equal(arm_cpsr_read(v),
+                     (old & 0xf80f0000) | t->mode | t->set | (te ? CPSR_T : 0) | (variant & EE ? CPSR_E : 0));
     v->lines = 0;
 }
 
@@ -477,7 +474,7 @@ static void event_stream(void **state)
     v->event = 0;
     assert_true(wfe_sleeps(12345));
     assert_true(t->until_ns == UINT64_MAX); /* not enabled */
-    v->sys.cntkctl = BIT(2) | 7 << 4; /* bit 7 rises: at 128, 384, 640, ... */
+    v->sys.cntkctl = BIT(2) | 7 << 4;       /* bit 7 rises: at 128, 384, 640, ... */
     assert_true(wfe_sleeps(127));
     assert_in_range(t->until_ns, now_ns() - 1000000000, now_ns() + 2000);
     t->timed_out = true; /* the one at 128 ended that sleep */
@@ -501,9 +498,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(reset),           T(cpsr_round_trip), T(banking), T(banked_moves), T(entry_table),
-        T(fault_registers), T(masks),           T(returns), T(status_moves), T(srs),
-        T(calls),           T(waiting),         T(event_stream),
+        T(reset),   T(cpsr_round_trip), T(banking), T(banked_moves), T(entry_table), T(fault_registers), T(masks),
+        T(returns), T(status_moves),    T(srs),     T(calls),        T(waiting),     T(event_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,13 +90,13 @@ static inline uint32_t mxcsr_of(uint32_t fpscr)
 }
 
 /* r = r op b under the MXCSR in `state`, which is then the one after it. */
-#define HOST_OP(insn, r, b, state)                                                                 \
-    do {                                                                                           \
-        const uint32_t normal_ = MXCSR_DEFAULT;                                                    \
-        __asm__ volatile("ldmxcsr %1\n\t" insn " %2, %0\n\tstmxcsr %1\n\tldmxcsr %3"               \
-                         : "+x"(r), "+m"(state)                                                    \
-                         : "x"(b), "m"(normal_));                                                  \
-    } while (0)
+#define HOST_OP(insn, r, b, state)                                             \
+ do {                                                                          \
+  const uint32_t normal_ = MXCSR_DEFAULT;                                      \
+  __asm__ volatile("ldmxcsr %1\n\t" insn " %2, %0\n\tstmxcsr %1\n\tldmxcsr %3" \
+                   : "+x"(r), "+m"(state)                                      \
+                   : "x"(b), "m"(normal_));                                    \
+ } while (0)
 
 static inline void note(uint32_t *fpscr, uint32_t state)
 {
@@ -109,34 +109,34 @@ static inline void note(uint32_t *fpscr, uint32_t state)
 /* -- Two operands -------------------------------------------------------------------------------------------------- */
 
 /* zero_ok: a result of zero that is exact. */
-#define BINARY(type, fp, name, op, insn, width, zero_ok)                                           \
-    type type##_##name(uint32_t *fpscr, type a, type b)                                            \
-    {                                                                                              \
-        if (LIKELY(PLAIN(type)(a) && PLAIN(type)(b))) {                                            \
-            type r;                                                                                \
-            if (LIKELY(quiet(*fpscr))) {                                                           \
-                r = bits_of_##fp(fp##_of(a) op fp##_of(b));                                        \
-                if (LIKELY(SAFE(type)(r)) || (!(type)(r << 1) && (zero_ok)))                       \
-                    return r;                                                                      \
-            } else {                                                                               \
-                fp x = fp##_of(a);                                                                 \
-                uint32_t state = mxcsr_of(*fpscr);                                                 \
-                HOST_OP(insn, x, fp##_of(b), state);                                               \
-                r = bits_of_##fp(x);                                                               \
-                if (SAFE(type)(r) || (!(type)(r << 1) && (zero_ok) && !(state & MXCSR_FLAGS))) {   \
-                    note(fpscr, state);                                                            \
-                    return r;                                                                      \
-                }                                                                                  \
-            }                                                                                      \
-        }                                                                                          \
-        return (type)soft_##name(fpscr, width, a, b);                                              \
-    }
+#define BINARY(type, fp, name, op, insn, width, zero_ok)                             \
+ type type##_##name(uint32_t *fpscr, type a, type b)                                 \
+ {                                                                                   \
+  if (LIKELY(PLAIN(type)(a) && PLAIN(type)(b))) {                                    \
+   type r;                                                                           \
+   if (LIKELY(quiet(*fpscr))) {                                                      \
+    r = bits_of_##fp(fp##_of(a) op fp##_of(b));                                      \
+    if (LIKELY(SAFE(type)(r)) || (!(type)(r << 1) && (zero_ok)))                     \
+     return r;                                                                       \
+   } else {                                                                          \
+    fp x = fp##_of(a);                                                               \
+    uint32_t state = mxcsr_of(*fpscr);                                               \
+    HOST_OP(insn, x, fp##_of(b), state);                                             \
+    r = bits_of_##fp(x);                                                             \
+    if (SAFE(type)(r) || (!(type)(r << 1) && (zero_ok) && !(state & MXCSR_FLAGS))) { \
+     note(fpscr, state);                                                             \
+     return r;                                                                       \
+    }                                                                                \
+   }                                                                                 \
+  }                                                                                  \
+  return (type)soft_##name(fpscr, width, a, b);                                      \
+ }
 #define PLAIN(type) PLAIN_##type
-#define PLAIN_f32 plain32
-#define PLAIN_f64 plain64
-#define SAFE(type) SAFE_##type
-#define SAFE_f32 safe32
-#define SAFE_f64 safe64
+#define PLAIN_f32   plain32
+#define PLAIN_f64   plain64
+#define SAFE(type)  SAFE_##type
+#define SAFE_f32    safe32
+#define SAFE_f64    safe64
 
 /* A sum of normal numbers that is zero is exact; a product may have vanished. */
 BINARY(f32, float, add, +, "addss", FP32, true)
@@ -189,13 +189,13 @@ static inline bool have_fma(void)
     return h;
 }
 
-#define HOST_FMA(insn, r, a, b, state)                                                             \
-    do {                                                                                           \
-        const uint32_t normal_ = MXCSR_DEFAULT;                                                    \
-        __asm__ volatile("ldmxcsr %1\n\t" insn " %3, %2, %0\n\tstmxcsr %1\n\tldmxcsr %4"           \
-                         : "+x"(r), "+m"(state)                                                    \
-                         : "x"(a), "x"(b), "m"(normal_));                                          \
-    } while (0)
+#define HOST_FMA(insn, r, a, b, state)                                             \
+ do {                                                                              \
+  const uint32_t normal_ = MXCSR_DEFAULT;                                          \
+  __asm__ volatile("ldmxcsr %1\n\t" insn " %3, %2, %0\n\tstmxcsr %1\n\tldmxcsr %4" \
+                   : "+x"(r), "+m"(state)                                          \
+                   : "x"(a), "x"(b), "m"(normal_));                                \
+ } while (0)
 
 f32 f32_muladd(uint32_t *fpscr, f32 c, f32 a, f32 b)
 {
@@ -229,15 +229,15 @@ f64 f64_muladd(uint32_t *fpscr, f64 c, f64 a, f64 b)
 
 /* -- Comparison --------------------------------------------------------------------------------------------------------- */
 
-#define COMPARE(type, fp, width)                                                                   \
-    uint32_t type##_compare(uint32_t *fpscr, type a, type b, bool signal_quiet)                    \
-    {                                                                                              \
-        if (LIKELY(PLAIN(type)(a) && PLAIN(type)(b))) {                                            \
-            fp x = fp##_of(a), y = fp##_of(b);                                                     \
-            return x == y ? 0x60000000 : x < y ? 0x80000000 : 0x20000000;                          \
-        }                                                                                          \
-        return soft_compare(fpscr, width, a, b, signal_quiet);                                     \
-    }
+#define COMPARE(type, fp, width)                                             \
+ uint32_t type##_compare(uint32_t *fpscr, type a, type b, bool signal_quiet) \
+ {                                                                           \
+  if (LIKELY(PLAIN(type)(a) && PLAIN(type)(b))) {                            \
+   fp x = fp##_of(a), y = fp##_of(b);                                        \
+   return x == y ? 0x60000000 : x < y ? 0x80000000 : 0x20000000;             \
+  }                                                                          \
+  return soft_compare(fpscr, width, a, b, signal_quiet);                     \
+ }
 COMPARE(f32, float, FP32)
 COMPARE(f64, double, FP64)
 
@@ -266,21 +266,20 @@ f32 f64_to_f32(uint32_t *fpscr, f64 a)
 }
 
 /* Towards zero and in range: what is left over says whether it was exact. */
-#define TO_INT(type, fp, width)                                                                    \
-    uint32_t type##_to_int(uint32_t *fpscr, type a, bool is_unsigned, enum fp_round how)           \
-    {                                                                                              \
-        if (LIKELY(PLAIN(type)(a) && how == FP_ZERO)) {                                            \
-            fp x = fp##_of(a);                                                                     \
-            if (x > (is_unsigned ? (fp)-1 : (fp)-2147483648.0) &&                                  \
-                x < (is_unsigned ? (fp)4294967296.0 : (fp)2147483648.0)) {                         \
-                int64_t i = (int64_t)x;                                                            \
-                if ((fp)i != x)                                                                    \
-                    *fpscr |= FPSCR_IXC;                                                           \
-                return (uint32_t)i;                                                                \
-            }                                                                                      \
-        }                                                                                          \
-        return (uint32_t)soft_to_fixed(fpscr, width, a, 32, 0, is_unsigned, how);                  \
-    }
+#define TO_INT(type, fp, width)                                                                                     \
+ uint32_t type##_to_int(uint32_t *fpscr, type a, bool is_unsigned, enum fp_round how)                               \
+ {                                                                                                                  \
+  if (LIKELY(PLAIN(type)(a) && how == FP_ZERO)) {                                                                   \
+   fp x = fp##_of(a);                                                                                               \
+   if (x > (is_unsigned ? (fp)-1 : (fp)-2147483648.0) && x < (is_unsigned ? (fp)4294967296.0 : (fp)2147483648.0)) { \
+    int64_t i = (int64_t)x;                                                                                         \
+    if ((fp)i != x)                                                                                                 \
+     *fpscr |= FPSCR_IXC;                                                                                           \
+    return (uint32_t)i;                                                                                             \
+   }                                                                                                                \
+  }                                                                                                                 \
+  return (uint32_t)soft_to_fixed(fpscr, width, a, 32, 0, is_unsigned, how);                                         \
+ }
 TO_INT(f32, float, FP32)
 TO_INT(f64, double, FP64)
 

@@ -72,11 +72,11 @@ uint64_t soft_min(uint32_t *fpscr, enum fp_width w, uint64_t a, uint64_t b);
 /* Between widths; FP16 in the form that FPSCR.AHP says. */
 uint64_t soft_convert(uint32_t *fpscr, enum fp_width to, enum fp_width from, uint64_t a);
 /* To an integer of `bits` bits with `frac` fraction bits, saturated; sign- or zero-extended to 64 bits. */
-uint64_t soft_to_fixed(uint32_t *fpscr, enum fp_width w, uint64_t a, unsigned nbits, unsigned frac,
-                       bool is_unsigned, enum fp_round how);
+uint64_t soft_to_fixed(uint32_t *fpscr, enum fp_width w, uint64_t a, unsigned nbits, unsigned frac, bool is_unsigned,
+                       enum fp_round how);
 /* x: the integer, already extended to 64 bits. */
-uint64_t soft_from_fixed(uint32_t *fpscr, enum fp_width w, uint64_t x, unsigned frac,
-                         bool is_unsigned, enum fp_round how);
+uint64_t soft_from_fixed(uint32_t *fpscr, enum fp_width w, uint64_t x, unsigned frac, bool is_unsigned,
+                         enum fp_round how);
 
 /* Estimates and steps: fpscr in the standard form. */
 uint32_t fp_recip_estimate(uint32_t *fpscr, uint32_t a);

@@ -120,8 +120,7 @@ static uint64_t process_nan(uint32_t *fpscr, enum fp_width w, enum kind kind, ui
 }
 
 /* FPProcessNaNs(): one of them is a NaN. */
-static uint64_t process_nans(uint32_t *fpscr, enum fp_width w, struct num a, uint64_t x,
-                             struct num b, uint64_t y)
+static uint64_t process_nans(uint32_t *fpscr, enum fp_width w, struct num a, uint64_t x, struct num b, uint64_t y)
 {
     if (a.kind == SNAN || (a.kind == QNAN && b.kind != SNAN))
         return process_nan(fpscr, w, a.kind, x);
@@ -147,8 +146,7 @@ static u128 shift_right_jam128(u128 x, unsigned n)
 }
 
 /* FPRound(): frac has bit 63 set and stickiness in bit 0. */
-static uint64_t round_pack(uint32_t *fpscr, enum fp_width w, enum fp_round how, bool sign, int exp,
-                           uint64_t frac)
+static uint64_t round_pack(uint32_t *fpscr, enum fp_width w, enum fp_round how, bool sign, int exp, uint64_t frac)
 {
     const struct format *f = &formats[w];
     const unsigned drop = 63 - f->fbits;
@@ -191,8 +189,7 @@ static uint64_t round_pack(uint32_t *fpscr, enum fp_width w, enum fp_round how, 
     return sign_bit(w, sign) | r;
 }
 
-static uint64_t round_pack128(uint32_t *fpscr, enum fp_width w, enum fp_round how, bool sign,
-                              int exp, u128 x)
+static uint64_t round_pack128(uint32_t *fpscr, enum fp_width w, enum fp_round how, bool sign, int exp, u128 x)
 {
     return round_pack(fpscr, w, how, sign, exp, (uint64_t)(x >> 64) | ((uint64_t)x != 0));
 }
@@ -200,8 +197,7 @@ static uint64_t round_pack128(uint32_t *fpscr, enum fp_width w, enum fp_round ho
 /* -- Sums and products ------------------------------------------------------------------------------------- */
 
 /* Of two finite numbers given as x * 2^(exp - 127) with bit 127 of x set. */
-static uint64_t add_finite(uint32_t *fpscr, enum fp_width w, bool sa, int ea, u128 a, bool sb,
-                           int eb, u128 b)
+static uint64_t add_finite(uint32_t *fpscr, enum fp_width w, bool sa, int ea, u128 a, bool sb, int eb, u128 b)
 {
     enum fp_round how = rounding(fpscr);
     if (eb > ea || (eb == ea && b > a)) {
@@ -241,8 +237,7 @@ static uint64_t add(uint32_t *fpscr, enum fp_width w, uint64_t x, uint64_t y, bo
         struct num n = a.kind == ZERO ? b : a;
         return round_pack(fpscr, w, rounding(fpscr), n.sign, n.exp, n.frac);
     }
-    return add_finite(fpscr, w, a.sign, a.exp, (u128)a.frac << 64, b.sign, b.exp,
-                      (u128)b.frac << 64);
+    return add_finite(fpscr, w, a.sign, a.exp, (u128)a.frac << 64, b.sign, b.exp, (u128)b.frac << 64);
 }
 
 uint64_t soft_add(uint32_t *fpscr, enum fp_width w, uint64_t a, uint64_t b)
@@ -296,8 +291,7 @@ uint64_t soft_muladd(uint32_t *fpscr, enum fp_width w, uint64_t z, uint64_t x, u
             return process_nan(fpscr, w, c.kind, z);
         return process_nans(fpscr, w, a, x, b, y);
     }
-    bool sign = a.sign ^ b.sign, inf = a.kind == INF || b.kind == INF,
-         none = a.kind == ZERO || b.kind == ZERO;
+    bool sign = a.sign ^ b.sign, inf = a.kind == INF || b.kind == INF, none = a.kind == ZERO || b.kind == ZERO;
     if (inf_zero || (c.kind == INF && inf && c.sign != sign))
         return invalid(fpscr, w);
     if (c.kind == INF || inf)
@@ -442,8 +436,8 @@ uint64_t soft_convert(uint32_t *fpscr, enum fp_width to, enum fp_width from, uin
 }
 
 /* FPToFixed() */
-uint64_t soft_to_fixed(uint32_t *fpscr, enum fp_width w, uint64_t x, unsigned nbits, unsigned frac,
-                       bool is_unsigned, enum fp_round how)
+uint64_t soft_to_fixed(uint32_t *fpscr, enum fp_width w, uint64_t x, unsigned nbits, unsigned frac, bool is_unsigned,
+                       enum fp_round how)
 {
     if (how == FP_BY_FPSCR)
         how = rounding(fpscr);
@@ -483,8 +477,8 @@ uint64_t soft_to_fixed(uint32_t *fpscr, enum fp_width w, uint64_t x, unsigned nb
     return a.sign ? -mag : mag;
 }
 
-uint64_t soft_from_fixed(uint32_t *fpscr, enum fp_width w, uint64_t x, unsigned frac,
-                         bool is_unsigned, enum fp_round how)
+uint64_t soft_from_fixed(uint32_t *fpscr, enum fp_width w, uint64_t x, unsigned frac, bool is_unsigned,
+                         enum fp_round how)
 {
     if (how == FP_BY_FPSCR)
         how = rounding(fpscr);
@@ -570,8 +564,7 @@ uint32_t fp_rsqrt_estimate(uint32_t *fpscr, uint32_t x)
     return (380 - bits(x, 30, 23)) / 2 << 23 | (s & 0xff) << 15;
 }
 
-static uint32_t step(uint32_t *fpscr, uint32_t x, uint32_t y, uint32_t constant,
-                     uint32_t at_inf_zero, bool halve)
+static uint32_t step(uint32_t *fpscr, uint32_t x, uint32_t y, uint32_t constant, uint32_t at_inf_zero, bool halve)
 {
     struct num a = unpack(fpscr, FP32, x), b = unpack(fpscr, FP32, y);
     if (is_nan(a) || is_nan(b))

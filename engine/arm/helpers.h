@@ -19,10 +19,9 @@
 #define HELPER_DECLARE_1(result, f) HELPER_DECLARE(result, f, HELPER_ARGS_1)
 #define HELPER_DECLARE_2(result, f) HELPER_DECLARE(result, f, HELPER_ARGS_2)
 #define HELPER_DECLARE_3(result, f) HELPER_DECLARE(result, f, HELPER_ARGS_3)
-#define HELPER_DECLARE(result, f, ...) \
- __typeof__(__builtin_choose_expr(     \
-     (result) == 'd', (uint64_t)0,     \
-     __builtin_choose_expr((result) == 'w', (uint32_t)0, (void)0))) f(__VA_ARGS__);
+#define HELPER_DECLARE(result, f, ...)                          \
+ __typeof__(__builtin_choose_expr((result) == 'd', (uint64_t)0, \
+                                  __builtin_choose_expr((result) == 'w', (uint32_t)0, (void)0))) f(__VA_ARGS__);
 #include "engine/ir/helpers.def"
 #undef HELPER
 

@@ -175,15 +175,15 @@ ALWAYS_INLINE uint32_t lane_result(enum lane_kind k, int32_t r, bool sub, unsign
     return (uint32_t)r & mask;
 }
 
-ALWAYS_INLINE uint32_t lane_op(enum lane_kind k, uint32_t a, unsigned at_a, uint32_t b,
-                               unsigned at_b, bool sub, unsigned width, bool *ge)
+ALWAYS_INLINE uint32_t lane_op(enum lane_kind k, uint32_t a, unsigned at_a, uint32_t b, unsigned at_b, bool sub,
+                               unsigned width, bool *ge)
 {
     int32_t p = lane(k, a, at_a, width), q = lane(k, b, at_b, width);
     return lane_result(k, sub ? p - q : p + q, sub, width, ge);
 }
 
-ALWAYS_INLINE uint32_t par16(struct vcpu *v, enum lane_kind k, uint32_t a, uint32_t b, bool sub_lo,
-                             bool sub_hi, bool cross)
+ALWAYS_INLINE uint32_t par16(struct vcpu *v, enum lane_kind k, uint32_t a, uint32_t b, bool sub_lo, bool sub_hi,
+                             bool cross)
 {
     bool ge_lo = false, ge_hi = false;
     uint32_t lo = lane_op(k, a, 0, b, cross ? 16 : 0, sub_lo, 16, &ge_lo);

@@ -35,11 +35,13 @@ struct vec_ctx {
 };
 
 #define MAYBE __attribute__((unused))
-#define FN(name)                                                                                   \
-    static void v_##name(MAYBE struct vec_ctx *c, MAYBE union vec *d, MAYBE const union vec *n,    \
-                         MAYBE const union vec *m)
+#define FN(name) \
+ static void v_##name(MAYBE struct vec_ctx *c, MAYBE union vec *d, MAYBE const union vec *n, MAYBE const union vec *m)
 
 #define LANES(T) (16 / sizeof(T))
+
+/* Rows of macros: their layout is a table's. */
+/* clang-format off */
 
 /* For each lane d = expr of n's a, m's b, d's old value o. */
 #define EACH(name, T, expr)                                                                        \
@@ -712,3 +714,5 @@ void helper_vec_interleave(struct vcpu *v, u32 d, u32 how)
         memcpy(out + i * size, &in[i % count][i / count * size], size);
     memcpy(v->vtmp, out, 8 * count);
 }
+
+/* clang-format on */

@@ -31,14 +31,14 @@ static inline void put_d(struct vcpu *v, uint32_t n, uint64_t x)
 
 /* -- Arithmetic: d = n op m; the result's name is o for the old d ---------------------------------------------- */
 
-#define THREE(name, letter, type, expr)                                                            \
-    void helper_##name##_##letter(struct vcpu *v, uint32_t rd, uint32_t rn, uint32_t rm)           \
-    {                                                                                              \
-        uint32_t *fp = &v->fpscr;                                                                  \
-        const type a = get_##letter(v, rn), b = get_##letter(v, rm);                               \
-        __attribute__((unused)) const type o = get_##letter(v, rd);                                \
-        put_##letter(v, rd, expr);                                                                 \
-    }
+#define THREE(name, letter, type, expr)                                               \
+ void helper_##name##_##letter(struct vcpu *v, uint32_t rd, uint32_t rn, uint32_t rm) \
+ {                                                                                    \
+  uint32_t *fp = &v->fpscr;                                                           \
+  const type a = get_##letter(v, rn), b = get_##letter(v, rm);                        \
+  __attribute__((unused)) const type o = get_##letter(v, rd);                         \
+  put_##letter(v, rd, expr);                                                          \
+ }
 THREE(vadd, s, uint32_t, f32_add(fp, a, b))
 THREE(vsub, s, uint32_t, f32_sub(fp, a, b))
 THREE(vmul, s, uint32_t, f32_mul(fp, a, b))

@@ -61,8 +61,8 @@ static bool read_desc64(const struct walk *w, gpa at, uint64_t *desc)
 /* -- Rights ------------------------------------------------------------------------------------------ */
 
 /* What both formats come down to. level: for the permission fault. */
-static bool finish(const struct walk *w, bool user_r, bool user_w, bool priv_r, bool priv_w,
-                   bool xn, bool pxn, unsigned level)
+static bool finish(const struct walk *w, bool user_r, bool user_w, bool priv_r, bool priv_w, bool xn, bool pxn,
+                   unsigned level)
 {
     struct walk_result *o = w->out;
     uint32_t sctlr = w->v->sys.sctlr;
@@ -113,8 +113,7 @@ static bool short_rights(const struct walk *w, unsigned ap, bool xn, bool pxn, u
         bool ur, uw, pr, pw;
     } t[8] = {
         /* AP[2:0] (table B3-8) */
-        {0, 0, 0, 0}, {0, 0, 1, 1}, {1, 0, 1, 1}, {1, 1, 1, 1},
-        {0, 0, 0, 0}, {0, 0, 1, 0}, {1, 0, 1, 0}, {1, 0, 1, 0},
+        {0, 0, 0, 0}, {0, 0, 1, 1}, {1, 0, 1, 1}, {1, 1, 1, 1}, {0, 0, 0, 0}, {0, 0, 1, 0}, {1, 0, 1, 0}, {1, 0, 1, 0},
     };
     return finish(w, t[ap].ur, t[ap].uw, t[ap].pr, t[ap].pw, xn, pxn, level);
 }
@@ -146,8 +145,8 @@ static bool walk_short(const struct walk *w)
         bool super = l1 & BIT(18);
         if (super) {
             o->page_shift = 24;
-            o->pa = (l1 & 0xff000000u) | (gpa)bits(l1, 23, 20) << 32 | (gpa)bits(l1, 8, 5) << 36 |
-                    (w->va & 0x00fff000u);
+            o->pa =
+                (l1 & 0xff000000u) | (gpa)bits(l1, 23, 20) << 32 | (gpa)bits(l1, 8, 5) << 36 | (w->va & 0x00fff000u);
         } else {
             o->page_shift = 20;
             o->domain = (uint8_t)bits(l1, 8, 5);
@@ -240,8 +239,7 @@ static bool walk_long(const struct walk *w)
     if (!(d & BIT(10)))
         return fault(w, FAULT_ACCESS, level);
     bool ro = (d & BIT(7)) || no_write, user = (d & BIT(6)) && !no_user;
-    return finish(w, user, user && !ro, true, !ro, xn || ((d >> 54) & 1), pxn || ((d >> 53) & 1),
-                  level);
+    return finish(w, user, user && !ro, true, !ro, xn || ((d >> 54) & 1), pxn || ((d >> 53) & 1), level);
 }
 
 bool arm_translate(struct vcpu *v, gva va, enum access acc, unsigned mode, struct walk_result *out)

@@ -168,8 +168,7 @@ static void access_permissions(void **state)
 {
     (void)state;
     /* user r w, privileged r w by AP[2:0] */
-    static const char *const plain[8] = {"----", "--rw", "r-rw", "rwrw",
-                                         "----", "--r-", "r-r-", "r-r-"};
+    static const char *const plain[8] = {"----", "--rw", "r-rw", "rwrw", "----", "--r-", "r-r-", "r-r-"};
     /* with the access flag: AP[0] is it; -: fault of its own */
     static const char *const afe[8] = {"f", "--rw", "f", "rwrw", "f", "--r-", "f", "r-r-"};
     for (unsigned ap = 0; ap < 16; ap++) {
@@ -182,8 +181,7 @@ static void access_permissions(void **state)
                 assert_false(ok);
                 assert_int_equal(w.fsr, 0x03);
             } else if (ok != (want[i] != '-')) {
-                fail_msg("AP %u%s, case %u: %d, wanted %s", ap & 7, ap < 8 ? "" : " AFE", i, ok,
-                         want);
+                fail_msg("AP %u%s, case %u: %d, wanted %s", ap & 7, ap < 8 ? "" : " AFE", i, ok, want);
             } else if (!ok) {
                 assert_int_equal(w.fsr, 0x0d);
             }

@@ -49,16 +49,7 @@ enum {
 #define MEMF_SCALE(n) ((uint32_t)(n) << MEMF_SCALE_SHIFT)
 
 /* Extensions */
-enum ext_kind {
-    EXT_SXTB,
-    EXT_SXTH,
-    EXT_UXTB,
-    EXT_UXTH,
-    EXT_SXTB16,
-    EXT_UXTB16,
-    EXT_KIND = 7,
-    EXT_ADD = 8
-};
+enum ext_kind { EXT_SXTB, EXT_SXTH, EXT_UXTB, EXT_UXTH, EXT_SXTB16, EXT_UXTB16, EXT_KIND = 7, EXT_ADD = 8 };
 
 /* Long multiplies */
 enum mull_op { MULL_U, MULL_S, MULL_ACC = 2 };
@@ -67,13 +58,16 @@ enum mull_op { MULL_U, MULL_S, MULL_ACC = 2 };
 enum un_op { UN_REV, UN_REV16, UN_REVSH, UN_CLZ, UN_RBIT };
 
 /* VFP and Advanced SIMD */
+/* clang-format off */
 enum vfp_op {
     VFP_ADD, VFP_SUB, VFP_MUL, VFP_NMUL, VFP_DIV, VFP_MLA, VFP_MLS, VFP_NMLA, VFP_NMLS,
     VFP_FMA, VFP_FMS, VFP_FNMA, VFP_FNMS, VFP_MOV, VFP_ABS, VFP_NEG, VFP_SQRT
 };
+/* clang-format on */
 enum { VFP_LOAD = 0x100, VFP_DOWN = 0x200, VFP_DOUBLE = 0x400 };
 /* enum vec_op and how the size of the elements enters */
 #define NEON(op, flags) (VOP_##op | (flags))
+/* clang-format off */
 enum {
     NS_SIGNED3 = 0x1000, NS_SIGNED4 = 0x2000, NS_SIZES2 = 0x3000, NS_SIZES3 = 0x4000, NS_SIZES4 = 0x5000,
     NS_BELOW1 = 0x6000, NS_BELOW2 = 0x7000, /* no size over the first one, two */
@@ -87,6 +81,7 @@ enum {
     NS_RIGHT = 0x200000, /* a shift to the right */
     NS_PLAIN = 0x400000, /* its amount is given as it is, not as a negative shift to the left */
 };
+/* clang-format on */
 #define NS_BELOW(n) ((n) == 1 ? NS_BELOW1 : NS_BELOW2)
 /* n elements in a structure; groups of n registers that are `step` apart; which alignment fields exist: 1 none or 8
  * bytes, 2 up to 16, 3 up to 32 */

@@ -10,7 +10,7 @@
  */
 #include "engine/arm/pmu.h"
 
-#define ALL (BIT(31) | (BIT(PMU_EVENT_COUNTERS) - 1))
+#define ALL          (BIT(31) | (BIT(PMU_EVENT_COUNTERS) - 1))
 #define EVENT_CYCLES 0x11
 #define COUNTERS_ALL (PMU_EVENT_COUNTERS + 1)
 

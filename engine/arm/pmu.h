@@ -8,7 +8,7 @@
 
 #include "engine/vcpu/vcpu.h"
 
-#define PMU_CYCLE_COUNTER PMU_EVENT_COUNTERS /* its number here; in registers with a bit a counter it is bit 31 */
+#define PMU_CYCLE_COUNTER PMU_EVENT_COUNTERS      /* its number here; in registers with a bit a counter it is bit 31 */
 #define PMU_EVENTS        (BIT(0x00) | BIT(0x11)) /* what PMCEID0 says: software increment, CPU cycles */
 
 enum { PMCR_E = BIT(0), PMCR_P = BIT(1), PMCR_C = BIT(2), PMCR_D = BIT(3), PMCR_X = BIT(4), PMCR_DP = BIT(5) };

@@ -200,8 +200,7 @@ void op_dp_reg(struct xlate *x, uint32_t arg)
 }
 
 /* Shift by register; any PC is UNPREDICTABLE. */
-static ir_val shift_by_reg(struct xlate *x, enum shift_type type, ir_val v, ir_val amount,
-                           bool carry)
+static ir_val shift_by_reg(struct xlate *x, enum shift_type type, ir_val v, ir_val amount, bool carry)
 {
     return ir_emit(x->b, shift_reg_op[type], carry ? FLAG_C : 0, 0, v, amount, IR_NONE, 0, 0);
 }
@@ -212,8 +211,8 @@ void op_dp_rsr(struct xlate *x, uint32_t arg)
     struct dp p;
     if (!dp_begin(x, arg, &p))
         return;
-    ir_val m = shift_by_reg(x, (enum shift_type)F('y'), get_reg(x, F('m')), get_reg(x, F('S')),
-                            p.s && is_logical(p.op));
+    ir_val m =
+        shift_by_reg(x, (enum shift_type)F('y'), get_reg(x, F('m')), get_reg(x, F('S')), p.s && is_logical(p.op));
     dp_finish(x, &p, m, false);
 }
 

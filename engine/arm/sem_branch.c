@@ -91,8 +91,7 @@ void op_cbz(struct xlate *x, uint32_t arg)
 {
     uint32_t target = (pc_value(x) + F('i') * 2) | 1;
     sync_it(x, 0);
-    ir_emit(x->b, arg ? IR_EXIT_IFNZ : IR_EXIT_IFZ, 0, 0, get_reg(x, F('n')), IR_NONE, IR_NONE,
-            target, 0);
+    ir_emit(x->b, arg ? IR_EXIT_IFNZ : IR_EXIT_IFZ, 0, 0, get_reg(x, F('n')), IR_NONE, IR_NONE, target, 0);
 }
 
 /* -- Indirect ---------------------------------------------------------------------------------------------------------------- */

@@ -111,9 +111,7 @@ void op_pkh(struct xlate *x, uint32_t arg)
     ir_val n = get_reg(x, F('n'));
     ir_val m = shift_imm(x, get_reg(x, F('m')), F('y') ? SH_ASR : SH_LSL, F('k'), 0);
     ir_val low = F('y') ? m : n, high = F('y') ? n : m;
-    put_reg(
-        x, F('d'),
-        emit2(x, IR_OR, ir_un(x->b, IR_UXTH, low), emit2(x, IR_AND, high, imm32(x, 0xffff0000))));
+    put_reg(x, F('d'), emit2(x, IR_OR, ir_un(x->b, IR_UXTH, low), emit2(x, IR_AND, high, imm32(x, 0xffff0000))));
 }
 
 /* -- Saturation, parallel arithmetic: helpers ------------------------------------------------------------------------------ */
@@ -121,15 +119,13 @@ void op_pkh(struct xlate *x, uint32_t arg)
 void op_qarith(struct xlate *x, uint32_t arg)
 {
     UNPRED15("dnm");
-    put_reg(x, F('d'),
-            call(x, (enum helper_id)arg, get_reg(x, F('m')), get_reg(x, F('n')), IR_NONE));
+    put_reg(x, F('d'), call(x, (enum helper_id)arg, get_reg(x, F('m')), get_reg(x, F('n')), IR_NONE));
 }
 
 void op_parallel(struct xlate *x, uint32_t arg)
 {
     UNPRED15("dnm");
-    put_reg(x, F('d'),
-            call(x, (enum helper_id)arg, get_reg(x, F('n')), get_reg(x, F('m')), IR_NONE));
+    put_reg(x, F('d'), call(x, (enum helper_id)arg, get_reg(x, F('n')), get_reg(x, F('m')), IR_NONE));
 }
 
 /* SSAT's field is the width less one, USAT's the width. */
@@ -152,8 +148,7 @@ void op_sat(struct xlate *x, uint32_t arg)
 void op_sat16(struct xlate *x, uint32_t arg)
 {
     UNPRED15("dn");
-    put_reg(x, F('d'),
-            call(x, (enum helper_id)arg, get_reg(x, F('n')), sat_width(x, arg), IR_NONE));
+    put_reg(x, F('d'), call(x, (enum helper_id)arg, get_reg(x, F('n')), sat_width(x, arg), IR_NONE));
 }
 
 void op_usad8(struct xlate *x, uint32_t arg)

@@ -168,8 +168,7 @@ static void store_pair(struct xlate *x, ir_val addr, ir_val first, ir_val second
     ir_emit(x->b, IR_ST64, 0, MEM_64 | MEM_ALIGN4, addr, v, IR_NONE, 0, 0);
 }
 
-static void dual(struct xlate *x, bool is_load, unsigned t, unsigned t2, const struct indexing *ix,
-                 ir_val off)
+static void dual(struct xlate *x, bool is_load, unsigned t, unsigned t2, const struct indexing *ix, ir_val off)
 {
     ir_val base = ix->n == 15 ? literal_base(x) : get_reg(x, ix->n);
     ir_val addr = ix->pre ? add_offset(x, base, off, ix->up) : base;
@@ -246,14 +245,12 @@ void op_strex(struct xlate *x, uint32_t arg)
     UNPRED15("ntd");
     uint8_t aux = (uint8_t)arg | MEM_ALIGN;
     ir_val v = swap_if_be(x, get_reg(x, F('t')), arg);
-    put_reg(x, F('d'),
-            ir_emit(x->b, IR_STREX, 0, aux, exclusive_address(x, arg), v, IR_NONE, 0, 0));
+    put_reg(x, F('d'), ir_emit(x->b, IR_STREX, 0, aux, exclusive_address(x, arg), v, IR_NONE, 0, 0));
 }
 
 static void ldrexd(struct xlate *x, unsigned t, unsigned t2)
 {
-    ir_val v = ir_emit(x->b, IR_LDREX64, 0, MEM_64 | MEM_ALIGN, get_reg(x, F('n')), IR_NONE,
-                       IR_NONE, 0, 0);
+    ir_val v = ir_emit(x->b, IR_LDREX64, 0, MEM_64 | MEM_ALIGN, get_reg(x, F('n')), IR_NONE, IR_NONE, 0, 0);
     ir_val first = swap_if_be(x, emit1(x, IR_LO32, v), MEM_32);
     ir_val second = swap_if_be(x, emit1(x, IR_HI32, v), MEM_32);
     put_reg(x, t, first);
@@ -263,8 +260,7 @@ static void ldrexd(struct xlate *x, unsigned t, unsigned t2)
 static void strexd(struct xlate *x, unsigned t, unsigned t2)
 {
     ir_val v = pair_value(x, get_reg(x, t), get_reg(x, t2));
-    put_reg(x, F('d'),
-            ir_emit(x->b, IR_STREX64, 0, MEM_64 | MEM_ALIGN, get_reg(x, F('n')), v, IR_NONE, 0, 0));
+    put_reg(x, F('d'), ir_emit(x->b, IR_STREX64, 0, MEM_64 | MEM_ALIGN, get_reg(x, F('n')), v, IR_NONE, 0, 0));
 }
 
 void op_ldrexd(struct xlate *x, uint32_t arg)
@@ -342,8 +338,7 @@ static unsigned words(const struct block *t)
 
 static ir_val plus(struct xlate *x, ir_val v, int32_t k)
 {
-    return k < 0 ? emit2(x, IR_SUB, v, imm32(x, (uint32_t)-k))
-                 : emit2(x, IR_ADD, v, imm32(x, (uint32_t)k));
+    return k < 0 ? emit2(x, IR_SUB, v, imm32(x, (uint32_t)-k)) : emit2(x, IR_ADD, v, imm32(x, (uint32_t)k));
 }
 
 static ir_val lowest_address(struct xlate *x, const struct block *t, ir_val base)
@@ -523,8 +518,7 @@ void op_stm_user(struct xlate *x, uint32_t arg)
     for (unsigned r = 0; r < 16; r++) {
         if (!bit(t.list, r))
             continue;
-        ir_val v = r < 8 || r == 15 ? get_reg(x, r)
-                                    : call(x, HELPER_GET_USER_REG, imm32(x, r), IR_NONE, IR_NONE);
+        ir_val v = r < 8 || r == 15 ? get_reg(x, r) : call(x, HELPER_GET_USER_REG, imm32(x, r), IR_NONE, IR_NONE);
         store(x, plus(x, addr, at), v, ALIGNED_WORD);
         at += 4;
     }

@@ -69,8 +69,7 @@ void op_mull(struct xlate *x, uint32_t arg)
         undefined(x);
         return;
     }
-    ir_val r =
-        emit2(x, arg & MULL_S ? IR_MULS64 : IR_MULU64, get_reg(x, F('n')), get_reg(x, F('m')));
+    ir_val r = emit2(x, arg & MULL_S ? IR_MULS64 : IR_MULU64, get_reg(x, F('n')), get_reg(x, F('m')));
     if (arg & MULL_ACC)
         r = emit2(x, IR_ADD64, r, get_pair(x));
     if (F('s'))

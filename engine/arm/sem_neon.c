@@ -48,17 +48,14 @@ static int vec_op(uint32_t arg, unsigned log2, bool is_unsigned)
     }
 }
 
-static void vec(struct xlate *x, int op, unsigned d, unsigned n, unsigned m, uint32_t flags,
-                uint32_t imm)
+static void vec(struct xlate *x, int op, unsigned d, unsigned n, unsigned m, uint32_t flags, uint32_t imm)
 {
     /* Q registers are even. */
-    if (op < 0 || ((flags & VREG_DQ) && (d & 1)) || ((flags & VREG_NQ) && (n & 1)) ||
-        ((flags & VREG_MQ) && (m & 1))) {
+    if (op < 0 || ((flags & VREG_DQ) && (d & 1)) || ((flags & VREG_NQ) && (n & 1)) || ((flags & VREG_MQ) && (m & 1))) {
         undefined(x);
         return;
     }
-    call(x, HELPER_VEC, imm32(x, (uint32_t)op), imm32(x, d | n << VREG_N | m << VREG_M | flags),
-         imm32(x, imm));
+    call(x, HELPER_VEC, imm32(x, (uint32_t)op), imm32(x, d | n << VREG_N | m << VREG_M | flags), imm32(x, imm));
 }
 
 /* -- Three registers of a length -------------------------------------------------------------------------------------- */
@@ -82,9 +79,7 @@ void op_neon_long(struct xlate *x, uint32_t arg)
 {
     if (!neon_enabled(x))
         return;
-    uint32_t flags = arg & NS_NARROW ? VREG_NQ | VREG_MQ
-                     : arg & NS_WIDE ? VREG_DQ | VREG_NQ
-                                     : VREG_DQ;
+    uint32_t flags = arg & NS_NARROW ? VREG_NQ | VREG_MQ : arg & NS_WIDE ? VREG_DQ | VREG_NQ : VREG_DQ;
     vec(x, vec_op(arg, size_of(x), F('u')), RD, RN, RM, flags, 0);
 }
 
@@ -116,8 +111,7 @@ void op_neon_shift(struct xlate *x, uint32_t arg)
     unsigned k = bits(x->insn.word, 21, 16), log2 = 3;
     if (!bit(x->insn.word, 7) || (arg & (NS_NARROW | NS_LONG)))
         log2 = k >> 5 ? 2 : k >> 4 ? 1 : 0;
-    unsigned size = 8u << log2, left = log2 == 3 ? k : k - size,
-             right = log2 == 3 ? 64 - k : 2 * size - k;
+    unsigned size = 8u << log2, left = log2 == 3 ? k : k - size, right = log2 == 3 ? 64 - k : 2 * size - k;
     int op = vec_op(arg, log2, F('u'));
     if (arg & NS_NARROW)
         vec(x, op, RD, RM, 0, VREG_NQ | VREG_NONE, right);
@@ -133,8 +127,8 @@ void op_neon_shift(struct xlate *x, uint32_t arg)
 void op_neon_fixed(struct xlate *x, uint32_t arg)
 {
     if (neon_enabled(x))
-        vec(x, (int)(arg & NS_OP) + (int)F('u'), RD, RM, 0,
-            (F('q') ? VREG_DQ | VREG_NQ : 0) | VREG_NONE, 64 - bits(x->insn.word, 21, 16));
+        vec(x, (int)(arg & NS_OP) + (int)F('u'), RD, RM, 0, (F('q') ? VREG_DQ | VREG_NQ : 0) | VREG_NONE,
+            64 - bits(x->insn.word, 21, 16));
 }
 
 /* -- One register and a modified immediate (A7.4.6) -------------------------------------------------------------------------- */
@@ -162,8 +156,7 @@ static bool expand_imm(unsigned op, unsigned cmode, uint32_t i, uint64_t *out)
             for (unsigned b = 0; b < 8; b++)
                 v |= bit(i, b) ? UINT64_C(0xff) << 8 * b : 0;
         } else if (!op) {
-            v = (uint64_t)(i >> 7 << 31 | (bit(i, 6) ? 0x3e000000u : 0x40000000u) |
-                           (i & 0x3f) << 19);
+            v = (uint64_t)(i >> 7 << 31 | (bit(i, 6) ? 0x3e000000u : 0x40000000u) | (i & 0x3f) << 19);
             v |= v << 32;
         } else {
             return false;
@@ -209,10 +202,7 @@ void op_neon_misc(struct xlate *x, uint32_t arg)
     if (!neon_enabled(x))
         return;
     unsigned size = bits(x->insn.word, 19, 18);
-    uint32_t flags = arg & NS_NARROW ? VREG_NQ
-                     : arg & NS_LONG ? VREG_DQ
-                     : F('q')        ? VREG_DQ | VREG_NQ
-                                     : 0;
+    uint32_t flags = arg & NS_NARROW ? VREG_NQ : arg & NS_LONG ? VREG_DQ : F('q') ? VREG_DQ | VREG_NQ : 0;
     int op = vec_op(arg, size, F('u'));
     /* VSHLL by the size is the only one that has a count. */
     uint32_t imm = (arg & NS_OP) == VOP_shll_u8 ? 8u << size : 0;
@@ -230,8 +220,7 @@ void op_neon_permute(struct xlate *x, uint32_t arg)
         undefined(x);
         return;
     }
-    call(x, HELPER_VEC_PERMUTE, imm32(x, arg | size << 4),
-         imm32(x, d | m << VREG_M | (F('q') ? VREG_DQ : 0)), IR_NONE);
+    call(x, HELPER_VEC_PERMUTE, imm32(x, arg | size << 4), imm32(x, d | m << VREG_M | (F('q') ? VREG_DQ : 0)), IR_NONE);
 }
 
 void op_neon_ext(struct xlate *x, uint32_t arg)
@@ -255,8 +244,7 @@ void op_neon_table(struct xlate *x, uint32_t arg)
         undefined(x);
         return;
     }
-    call(x, HELPER_VEC_TABLE, imm32(x, RD | RN << VREG_N | RM << VREG_M), imm32(x, length),
-         imm32(x, arg));
+    call(x, HELPER_VEC_TABLE, imm32(x, RD | RN << VREG_N | RM << VREG_M), imm32(x, length), imm32(x, arg));
 }
 
 void op_neon_dup(struct xlate *x, uint32_t arg)
@@ -269,8 +257,7 @@ void op_neon_dup(struct xlate *x, uint32_t arg)
         undefined(x);
         return;
     }
-    call(x, HELPER_VEC_DUP, imm32(x, RD | RM << VREG_M | (F('q') ? VREG_DQ : 0)), imm32(x, log2),
-         imm32(x, lane));
+    call(x, HELPER_VEC_DUP, imm32(x, RD | RM << VREG_M | (F('q') ? VREG_DQ : 0)), imm32(x, log2), imm32(x, lane));
 }
 
 /* -- Element and structure loads and stores ---------------------------------------------------------------------------------------- */
@@ -292,8 +279,7 @@ static void check_alignment(struct xlate *x, uint32_t align, bool is_store)
 static void writeback(struct xlate *x, ir_val base, uint32_t bytes)
 {
     if (F('m') != 15)
-        put_reg(x, F('n'),
-                emit2(x, IR_ADD, base, F('m') == 13 ? imm32(x, bytes) : get_reg(x, F('m'))));
+        put_reg(x, F('n'), emit2(x, IR_ADD, base, F('m') == 13 ? imm32(x, bytes) : get_reg(x, F('m'))));
 }
 
 static ir_val at_offset(struct xlate *x, ir_val base, uint32_t k)
@@ -317,8 +303,7 @@ static ir_val swap_elements(struct xlate *x, ir_val v, unsigned log2)
     if (log2 == 3)
         return emit1(x, IR_REV64, v);
     enum ir_op op = log2 == 1 ? IR_REV16 : IR_REV;
-    return emit2(x, IR_PACK64, ir_un(x->b, op, emit1(x, IR_LO32, v)),
-                 ir_un(x->b, op, emit1(x, IR_HI32, v)));
+    return emit2(x, IR_PACK64, ir_un(x->b, op, emit1(x, IR_LO32, v)), ir_un(x->b, op, emit1(x, IR_HI32, v)));
 }
 
 /* Doublewords in memory's order, without regard to what is in them. */
@@ -326,8 +311,7 @@ static void transfer64(struct xlate *x, ir_val addr, bool is_load, size_t env, u
 {
     if (is_load) {
         ir_val v = ir_emit(x->b, IR_LD64, 0, MEM_64 | align, addr, IR_NONE, IR_NONE, 0, 0);
-        ir_emit(x->b, IR_ST_ENV64, 0, 0, swap_elements(x, v, log2), IR_NONE, IR_NONE, (uint32_t)env,
-                0);
+        ir_emit(x->b, IR_ST_ENV64, 0, 0, swap_elements(x, v, log2), IR_NONE, IR_NONE, (uint32_t)env, 0);
     } else {
         ir_val v = ir_emit(x->b, IR_LD_ENV64, 0, 0, IR_NONE, IR_NONE, IR_NONE, (uint32_t)env, 0);
         ir_emit(x->b, IR_ST64, 0, MEM_64 | align, addr, swap_elements(x, v, log2), IR_NONE, 0, 0);
@@ -339,8 +323,7 @@ void op_neon_multiple(struct xlate *x, uint32_t arg)
     if (!neon_enabled(x))
         return;
     bool is_load = arg & VFP_LOAD;
-    unsigned n = arg & 15, groups = arg >> 4 & 15, step = arg >> 12 & 15, log2 = F('z'),
-             align = F('a'), d = RD;
+    unsigned n = arg & 15, groups = arg >> 4 & 15, step = arg >> 12 & 15, log2 = F('z'), align = F('a'), d = RD;
     if ((n > 1 && log2 == 3) || align > arg >> 16) {
         undefined(x);
         return;
@@ -361,8 +344,7 @@ void op_neon_multiple(struct xlate *x, uint32_t arg)
         if (n > 1 && !is_load)
             call(x, HELPER_VEC_INTERLEAVE, imm32(x, d + g), how, IR_NONE);
         for (unsigned k = 0; k < n; k++, off += 8) {
-            size_t env = n > 1 && !is_load ? offsetof(struct vcpu, vtmp) + 8 * (size_t)k
-                                           : VFP_D(d + g + k * step);
+            size_t env = n > 1 && !is_load ? offsetof(struct vcpu, vtmp) + 8 * (size_t)k : VFP_D(d + g + k * step);
             transfer64(x, at_offset(x, base, off), is_load, env, log2, off ? 0 : first);
         }
         if (n > 1 && is_load)
@@ -387,8 +369,7 @@ static void store_element(struct xlate *x, ir_val addr, ir_val v, unsigned log2)
 }
 
 /* The meaning of index_align for one lane (tables A8-3 .. of VLD1 to VLD4, single element). False: Undefined. */
-static bool lane_fields(unsigned n, unsigned log2, unsigned ia, unsigned *lane, unsigned *step,
-                        unsigned *align)
+static bool lane_fields(unsigned n, unsigned log2, unsigned ia, unsigned *lane, unsigned *step, unsigned *align)
 {
     unsigned low = ia & ((1u << (log2 + 1)) - 1); /* what is not the index */
     *lane = ia >> (log2 + 1);

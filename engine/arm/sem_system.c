@@ -206,10 +206,8 @@ void op_setend(struct xlate *x, uint32_t arg)
 
 void op_hint(struct xlate *x, uint32_t arg)
 {
-    static const enum helper_id ids[] = {[HINT_YIELD] = HELPER_YIELD,
-                                         [HINT_WFE] = HELPER_WFE,
-                                         [HINT_WFI] = HELPER_WFI,
-                                         [HINT_SEV] = HELPER_SEV};
+    static const enum helper_id ids[] = {
+        [HINT_YIELD] = HELPER_YIELD, [HINT_WFE] = HELPER_WFE, [HINT_WFI] = HELPER_WFI, [HINT_SEV] = HELPER_SEV};
     if (arg == HINT_NOP)
         return;
     call(x, ids[arg], IR_NONE, IR_NONE, IR_NONE);

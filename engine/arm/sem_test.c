@@ -172,11 +172,8 @@ static void run(struct vcpu *v, bool thumb, const uint32_t *words, unsigned coun
         memcpy(code + n, &w, half ? 2 : 4);
         n += half ? 2 : 4;
     }
-    struct arm_translate_req req = {.pc = 0x8000,
-                                    .flags = (thumb ? TBF_THUMB : 0) | flags,
-                                    .host = code,
-                                    .page_left = n,
-                                    .max_insns = count};
+    struct arm_translate_req req = {
+        .pc = 0x8000, .flags = (thumb ? TBF_THUMB : 0) | flags, .host = code, .page_left = n, .max_insns = count};
     struct arm_translated out;
     arm_translate_block(&block, &req, &out);
     assert_int_equal(out.ninsns, count);
@@ -199,8 +196,8 @@ static void set_flags(struct vcpu *v, const char *f)
 
 static void get_flags(const struct vcpu *v, char *f)
 {
-    snprintf(f, 6, "%s%s%s%s%s", v->nf ? "N" : "", v->zf ? "Z" : "", v->cf ? "C" : "",
-             v->vf ? "V" : "", v->q ? "Q" : "");
+    snprintf(f, 6, "%s%s%s%s%s", v->nf ? "N" : "", v->zf ? "Z" : "", v->cf ? "C" : "", v->vf ? "V" : "",
+             v->q ? "Q" : "");
 }
 
 static struct vcpu *fresh(void)
@@ -229,8 +226,7 @@ static void test_rows(void **state)
         char f[6];
         get_flags(v, f);
         if (v->r[0] != r->r0 || strcmp(f, r->flags_out)) {
-            print_error("%s: r0 = 0x%x, flags '%s'; wanted 0x%x, '%s'\n", r->text, v->r[0], f,
-                        r->r0, r->flags_out);
+            print_error("%s: r0 = 0x%x, flags '%s'; wanted 0x%x, '%s'\n", r->text, v->r[0], f, r->r0, r->flags_out);
             bad++;
         }
     }
@@ -243,9 +239,8 @@ static void test_conditions(void **state)
     (void)state;
     for (uint32_t f = 0; f < 16; f++) {
         bool n = f & 8, z = f & 4, c = f & 2, o = f & 1;
-        const bool want[15] = {z,   !z,      c,       !c,     n,      !n,           o,
-                               !o,  c && !z, !c || z, n == o, n != o, !z && n == o, z || n != o,
-                               true};
+        const bool want[15] = {z,       !z,     c,      !c,           n,           !n,  o, !o, c && !z,
+                               !c || z, n == o, n != o, !z && n == o, z || n != o, true};
         for (uint32_t cond = 0; cond < 15; cond++) {
             for (int with_s = 0; with_s < 2; with_s++) {
                 struct vcpu *v = fresh();
@@ -333,8 +328,7 @@ static void test_it_split(void **state)
     assert_int_equal(v->r[0], 1);
     assert_int_equal(v->it, 0x18);
     assert_int_equal(v->r[15], 0x8005);
-    run(v, true, (const uint32_t[]){0x2002}, 1,
-        TBF_PRIV | v->it << TBF_IT_SHIFT); /* movne r0, #2 */
+    run(v, true, (const uint32_t[]){0x2002}, 1, TBF_PRIV | v->it << TBF_IT_SHIFT); /* movne r0, #2 */
     assert_int_equal(v->r[0], 1);
     assert_int_equal(v->it, 0);
 }
@@ -344,8 +338,7 @@ static void test_cp15_inline(void **state)
     (void)state;
     struct vcpu *v = fresh();
     v->sys.tpidruro = 0x1234;
-    run(v, false, (const uint32_t[]){0xee1d0f70}, 1,
-        0); /* mrc p15, 0, r0, c13, c0, 3 in User mode */
+    run(v, false, (const uint32_t[]){0xee1d0f70}, 1, 0); /* mrc p15, 0, r0, c13, c0, 3 in User mode */
     assert_int_equal(v->r[0], 0x1234);
     v->r[1] = 77;
     run(v, false, (const uint32_t[]){0xee0d1f50}, 1, 0); /* mcr p15, 0, r1, c13, c0, 2 */
@@ -373,9 +366,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),        cmocka_unit_test(test_conditions),
-        cmocka_unit_test(test_umaal),       cmocka_unit_test(test_ge_sel),
-        cmocka_unit_test(test_pc_writes),   cmocka_unit_test(test_it_split),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_conditions), cmocka_unit_test(test_umaal),
+        cmocka_unit_test(test_ge_sel),      cmocka_unit_test(test_pc_writes),  cmocka_unit_test(test_it_split),
         cmocka_unit_test(test_cp15_inline),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -140,8 +140,7 @@ void op_vfp_imm(struct xlate *x, uint32_t arg)
         uint32_t high = sign | (bit(i, 6) ? 0x3fc00000u : 0x40000000u) | (i & 0x3f) << 16;
         vfp_st64(x, d, emit2(x, IR_PACK64, imm32(x, 0), imm32(x, high)));
     } else {
-        st_env(x, VFP_S(d),
-               imm32(x, sign | (bit(i, 6) ? 0x3e000000u : 0x40000000u) | (i & 0x3f) << 19));
+        st_env(x, VFP_S(d), imm32(x, sign | (bit(i, 6) ? 0x3e000000u : 0x40000000u) | (i & 0x3f) << 19));
     }
 }
 
@@ -149,8 +148,7 @@ void op_vfp_imm(struct xlate *x, uint32_t arg)
 void op_vfp_compare(struct xlate *x, uint32_t arg)
 {
     if (data_ok(x))
-        call(x, F('z') ? HELPER_VCMP_D : HELPER_VCMP_S, imm32(x, RD), imm32(x, RM),
-             imm32(x, F('e') | arg << 1));
+        call(x, F('z') ? HELPER_VCMP_D : HELPER_VCMP_S, imm32(x, RD), imm32(x, RM), imm32(x, F('e') | arg << 1));
 }
 
 static unsigned single(uint32_t v, uint32_t bit)
@@ -179,8 +177,8 @@ void op_vfp_half(struct xlate *x, uint32_t arg)
 {
     (void)arg;
     if (vfp_enabled(x))
-        call(x, HELPER_VCVT_HALF, imm32(x, single(F('d'), F('h'))),
-             imm32(x, single(F('m'), F('l'))), imm32(x, F('t') | F('o') << 1));
+        call(x, HELPER_VCVT_HALF, imm32(x, single(F('d'), F('h'))), imm32(x, single(F('m'), F('l'))),
+             imm32(x, F('t') | F('o') << 1));
 }
 
 void op_vfp_from_int(struct xlate *x, uint32_t arg)
@@ -188,8 +186,8 @@ void op_vfp_from_int(struct xlate *x, uint32_t arg)
     (void)arg;
     if (!vfp_enabled(x) || (F('z') && !vfp_regs_exist(x, RD)))
         return;
-    call(x, F('z') ? HELPER_VCVT_D_INT : HELPER_VCVT_S_INT, imm32(x, RD),
-         imm32(x, single(F('m'), F('l'))), imm32(x, !F('s')));
+    call(x, F('z') ? HELPER_VCVT_D_INT : HELPER_VCVT_S_INT, imm32(x, RD), imm32(x, single(F('m'), F('l'))),
+         imm32(x, !F('s')));
 }
 
 void op_vfp_to_int(struct xlate *x, uint32_t arg)
@@ -197,8 +195,8 @@ void op_vfp_to_int(struct xlate *x, uint32_t arg)
     (void)arg;
     if (!vfp_enabled(x) || (F('z') && !vfp_regs_exist(x, RM)))
         return;
-    call(x, F('z') ? HELPER_VCVT_INT_D : HELPER_VCVT_INT_S, imm32(x, single(F('d'), F('h'))),
-         imm32(x, RM), imm32(x, (uint32_t)!F('s') | F('r') << 1));
+    call(x, F('z') ? HELPER_VCVT_INT_D : HELPER_VCVT_INT_S, imm32(x, single(F('d'), F('h'))), imm32(x, RM),
+         imm32(x, (uint32_t)!F('s') | F('r') << 1));
 }
 
 void op_vfp_fixed(struct xlate *x, uint32_t arg)
@@ -268,12 +266,10 @@ void op_vfp_multiple(struct xlate *x, uint32_t arg)
         if (!F('z') && count - i > 1 && !big_endian(x)) { /* two singles at once */
             size_t env = VFP_S(d + i);
             if (is_load) {
-                ir_val v =
-                    ir_emit(x->b, IR_LD64, 0, MEM_64 | MEM_ALIGN4, addr, IR_NONE, IR_NONE, 0, 0);
+                ir_val v = ir_emit(x->b, IR_LD64, 0, MEM_64 | MEM_ALIGN4, addr, IR_NONE, IR_NONE, 0, 0);
                 ir_emit(x->b, IR_ST_ENV64, 0, 0, v, IR_NONE, IR_NONE, (uint32_t)env, 0);
             } else {
-                ir_val v =
-                    ir_emit(x->b, IR_LD_ENV64, 0, 0, IR_NONE, IR_NONE, IR_NONE, (uint32_t)env, 0);
+                ir_val v = ir_emit(x->b, IR_LD_ENV64, 0, 0, IR_NONE, IR_NONE, IR_NONE, (uint32_t)env, 0);
                 ir_emit(x->b, IR_ST64, 0, MEM_64 | MEM_ALIGN4, addr, v, IR_NONE, 0, 0);
             }
             i += 2;
@@ -358,8 +354,7 @@ void op_vmov_scalar(struct xlate *x, uint32_t arg)
     unsigned lsb = (lane << log2 & 3) * 8, width = 8u << log2;
     if (is_load) {
         ir_val v = ld_env(x, at);
-        put_reg(x, F('t'),
-                log2 == 2 ? v : ir_field(x->b, F('u') ? IR_UBFX : IR_SBFX, v, lsb, width));
+        put_reg(x, F('t'), log2 == 2 ? v : ir_field(x->b, F('u') ? IR_UBFX : IR_SBFX, v, lsb, width));
     } else {
         vfp_insert(x, at, lsb, width, get_reg(x, F('t')));
     }

@@ -77,8 +77,7 @@ uint32_t *arm_banked_reg(struct vcpu *v, uint32_t mode, unsigned n)
 uint32_t arm_cpsr_read(const struct vcpu *v)
 {
     uint32_t x = v->cpsr & CPSR_STORED;
-    x |= (uint32_t)v->nf << 31 | (uint32_t)v->zf << 30 | (uint32_t)v->cf << 29 |
-         (uint32_t)v->vf << 28;
+    x |= (uint32_t)v->nf << 31 | (uint32_t)v->zf << 30 | (uint32_t)v->cf << 29 | (uint32_t)v->vf << 28;
     x |= (v->q & 1) << 27 | (v->ge & 15) << 16;
     x |= (v->it & 3) << 25 | ((v->it >> 2) & 0x3f) << 10;
     if (v->r[15] & 1)
@@ -111,8 +110,7 @@ void arm_cpsr_write(struct vcpu *v, uint32_t val, uint32_t mask)
     if ((mask & 0x1f) == 0x1f && ((val ^ v->cpsr) & 0x1f)) {
         /* A mode that does not exist is UNPREDICTABLE (B1.3.1): the mode stays. */
         if (arm_bank(val) < 0)
-            guest_error("vCPU %u: switch to mode %#x, which does not exist, at %#x", v->index,
-                        val & 0x1f, v->r[15]);
+            guest_error("vCPU %u: switch to mode %#x, which does not exist, at %#x", v->index, val & 0x1f, v->r[15]);
         else
             arm_switch_mode(v, val & 0x1f);
     }

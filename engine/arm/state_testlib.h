@@ -12,7 +12,7 @@
 #include "engine/arm/state.h"
 #include "engine/mem/softmmu.h"
 
-#define TEST_RAM 0x80000000u
+#define TEST_RAM       0x80000000u
 #define TEST_RAM_BYTES (4u << 20)
 
 /* Reset into Supervisor mode, A I F set, pc 0x80001000. */
@@ -20,15 +20,15 @@ struct vcpu *test_vcpu(void);
 void test_vcpu_free(void);
 
 /* Run an expression; true if it left by vcpu_leave(). */
-#define LEFT(v, expr)                                                                              \
-    ({                                                                                             \
-        volatile bool left_ = true;                                                                \
-        if (!setjmp((v)->leave)) {                                                                 \
-            (void)(expr);                                                                          \
-            left_ = false;                                                                         \
-        }                                                                                          \
-        left_;                                                                                     \
-    })
+#define LEFT(v, expr) \
+ ({ \
+volatile bool left_ = true; \
+if (!setjmp((v)->leave)) { \
+(void)(expr); \
+left_ = false; \
+} \
+left_; \
+ })
 
 void put32(gpa at, uint32_t val);
 void put64(gpa at, uint64_t val);

@@ -47,12 +47,8 @@ static bool semihosting(struct vcpu *v, unsigned size)
     if (!arm_semihost || user(v))
         return false;
     switch (arm_semihost(v, v->r[0], v->r[1], &v->r[0])) {
-    case ARM_SEMIHOST_END:
-        v->r[15] += size;
-        vcpu_leave(v, LEAVE_CONTINUE); /* to a safepoint, where the end is seen */
-    case ARM_SEMIHOST_WAIT:
-        vcpu_request_sleep(v, SLEEP_CALL);
-        vcpu_leave(v, LEAVE_RESTART);
+    case ARM_SEMIHOST_END: v->r[15] += size; vcpu_leave(v, LEAVE_CONTINUE); /* to a safepoint, where the end is seen */
+    case ARM_SEMIHOST_WAIT: vcpu_request_sleep(v, SLEEP_CALL); vcpu_leave(v, LEAVE_RESTART);
     default: return true;
     }
 }
@@ -119,7 +115,8 @@ static bool stream_event(struct vcpu *v, uint64_t *next_ns)
 {
     struct vcpu_thread *t = vcpu_thread(v);
     unsigned n = bits(v->sys.cntkctl, 7, 4) + 1;
-    uint64_t half = v->sys.cntkctl & EVNTDIR ? 0 : UINT64_C(1) << (n - 1); /* a rising edge is half a period before a falling one */
+    uint64_t half =
+        v->sys.cntkctl & EVNTDIR ? 0 : UINT64_C(1) << (n - 1); /* a rising edge is half a period before a falling one */
     uint64_t count = v->cpu_ops->cntpct(v->index) - v->cpu_ops->cntvoff_read(v->index);
     uint64_t events = (count + half) >> n;
     if (t->timed_out && v->sys.stream_events < events)
@@ -234,10 +231,7 @@ static uint32_t *banked(struct vcpu *v, uint32_t code)
     static const uint8_t modes[] = {MODE_IRQ, MODE_SVC, MODE_ABT, MODE_UND};
     uint32_t m = code & 31;
     if (code & 32) {
-        uint32_t mode = m == 0x0e            ? MODE_FIQ
-                        : m == 0x1c          ? MODE_MON
-                        : (m & 0x19) == 0x10 ? modes[(m >> 1) & 3]
-                                             : 0;
+        uint32_t mode = m == 0x0e ? MODE_FIQ : m == 0x1c ? MODE_MON : (m & 0x19) == 0x10 ? modes[(m >> 1) & 3] : 0;
         return mode ? &v->sys.spsr[arm_bank(mode)] : NULL;
     }
     if (m < 7)

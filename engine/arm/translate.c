@@ -20,15 +20,13 @@
 
 static bool writes_flags(const struct ir_ins *i)
 {
-    return i->s ||
-           ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].writes_flags);
+    return i->s || ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].writes_flags);
 }
 
 /* Paths out of these store pc and ITSTATE in the vCPU. */
 static bool may_leave(const struct ir_ins *i)
 {
-    return ir_op_info[i->op].f ||
-           ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].leaves);
+    return ir_op_info[i->op].f || ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].leaves);
 }
 
 /* -- Emission shared by the semantic functions --------------------------------------------------------------------- */
@@ -211,8 +209,7 @@ static void find_condition(struct insn *in, bool thumb, uint8_t it)
 }
 
 /* Decode the instruction at pc, which lies in the page of the request. first: it may cross the page's end. */
-static enum fetched fetch(const struct xlate *x, uint32_t pc, uint8_t it, bool first,
-                          struct insn *in)
+static enum fetched fetch(const struct xlate *x, uint32_t pc, uint8_t it, bool first, struct insn *in)
 {
     unsigned done = pc - x->req->pc;
     const uint8_t *p = x->req->host + done;
@@ -279,8 +276,7 @@ static bool choose_sel(const struct xlate *x)
     uint8_t it = it_advance(x->it);
     for (int n = 0; n < 3; n++) {
         struct insn next;
-        if ((x->it && !it) || fetch(x, pc, it, false, &next) != FETCH_OK ||
-            next.cond != x->insn.cond || next.is_branch)
+        if ((x->it && !it) || fetch(x, pc, it, false, &next) != FETCH_OK || next.cond != x->insn.cond || next.is_branch)
             return true;
         if (!sel_candidate(&next, it != 0))
             return false;
@@ -298,8 +294,7 @@ static bool peek_scan(struct xlate *x)
 {
     for (; x->peek_pos < x->b->n; x->peek_pos++) {
         const struct ir_ins *i = &x->b->ins[x->peek_pos];
-        bool is_exit = ir_op_info[i->op].e || i->op == IR_EXIT_IF || i->op == IR_EXIT_IFZ ||
-                       i->op == IR_EXIT_IFNZ;
+        bool is_exit = ir_op_info[i->op].e || i->op == IR_EXIT_IF || i->op == IR_EXIT_IFZ || i->op == IR_EXIT_IFNZ;
         uint8_t reads = is_exit || may_leave(i) ? FLAG_ALL : ir_flags_read(i);
         x->peek_needed |= reads & (uint8_t)~x->peek_written;
         if (i->op == IR_BRCOND || i->op == IR_BRZ || i->op == IR_BRNZ || i->op == IR_BR)
@@ -390,8 +385,7 @@ static void translate_range(struct xlate *x, struct arm_translated *out)
         bool first = out->ninsns == 0;
         enum fetched got = FETCH_PAGE_END;
         bool room = out->ninsns < req->max_insns && !b->full && (!req->stop_at || pc < req->stop_at) &&
-                    b->labels < IR_MAX_LABELS - IR_RESERVE_LABELS &&
-                    b->nexits < MAX_STATIC_EXITS - 1;
+                    b->labels < IR_MAX_LABELS - IR_RESERVE_LABELS && b->nexits < MAX_STATIC_EXITS - 1;
         if (room || first)
             got = fetch(x, pc, x->it, first, &x->insn);
         if (got == FETCH_NEEDS_NEXT) {
@@ -470,8 +464,7 @@ static uint8_t peek_flags(void *ctx, uint32_t pc_t)
     return needed;
 }
 
-void arm_translate_block(struct ir_block *b, const struct arm_translate_req *req,
-                         struct arm_translated *out)
+void arm_translate_block(struct ir_block *b, const struct arm_translate_req *req, struct arm_translated *out)
 {
     struct xlate x = {.b = b, .req = req};
     translate_range(&x, out);

@@ -167,8 +167,7 @@ static void test_listings(void **state)
         unsigned n = put_code(l->thumb, 0x8000, l->words);
         char title[200];
         snprintf(title, sizeof title, "== %s (%s%s%s): %s", l->name, l->thumb ? "T32" : "A32",
-                 l->flags & TBF_BE ? ", big-endian" : "", l->flags & TBF_ALIGN ? ", aligned" : "",
-                 l->text);
+                 l->flags & TBF_BE ? ", big-endian" : "", l->flags & TBF_ALIGN ? ", aligned" : "", l->text);
         add_line(NULL, title);
         translate(l->thumb, l->flags | TBF_PRIV, 0x8000, n, false);
         ir_print(&block, add_line, NULL);
@@ -254,9 +253,8 @@ static void test_t32_across_pages(void **state)
 static void test_exit_limit(void **state)
 {
     (void)state;
-    put_code(
-        false, 0x8000,
-        "0a000100 1a000100 2a000100 3a000100 4a000100 5a000100 6a000100 7a000100 8a000100 9a000100");
+    put_code(false, 0x8000,
+             "0a000100 1a000100 2a000100 3a000100 4a000100 5a000100 6a000100 7a000100 8a000100 9a000100");
     translate(false, TBF_PRIV, 0x8000, 64, false);
     assert_int_equal(block.nexits, 8);
     assert_int_equal(count_ops(IR_EXIT_IF), 7);
@@ -284,8 +282,7 @@ static void test_ends(void **state)
         unsigned insns;
     } rows[] = {
         {A, "ee010f10 e2800001", "mcr p15, 0, r0, c1, c0, 0", IR_EXIT_LOOP, 1},
-        {A, "ee0d0f70 e2800001 ef000000", "mcr p15, 0, r0, c13, c0, 3 does not end it",
-         IR_EXIT_LOOP, 3},
+        {A, "ee0d0f70 e2800001 ef000000", "mcr p15, 0, r0, c13, c0, 3 does not end it", IR_EXIT_LOOP, 3},
         {A, "f57ff06f e2800001", "isb", IR_EXIT_LOOP, 1},
         {A, "f57ff05f ef000000", "dmb does not", IR_EXIT_LOOP, 2},
         {A, "f1080080 e2800001", "cpsie i", IR_EXIT_LOOP, 1},
@@ -307,8 +304,7 @@ static void test_ends(void **state)
         put_code(rows[i].thumb, 0x8000, rows[i].words);
         translate(rows[i].thumb, TBF_PRIV, 0x8000, 64, false);
         if (last()->op != rows[i].end || out.ninsns != rows[i].insns)
-            fail_msg("%s: %u instructions, ends with %s", rows[i].text, out.ninsns,
-                     ir_op_info[last()->op].name);
+            fail_msg("%s: %u instructions, ends with %s", rows[i].text, out.ninsns, ir_op_info[last()->op].name);
     }
 }
 
@@ -359,19 +355,16 @@ static void test_peek(void **state)
     assert_int_equal(out.peek_hi, 0x8104);
     assert_int_equal(flags_kept("e2811001 e0922003"), 0); /* add; adds */
     assert_int_equal(out.peek_hi, 0x8108);
-    assert_int_equal(flags_kept("e0a22003 e3510000"), FLAG_C); /* adc r2, r2, r3; cmp */
-    assert_int_equal(flags_kept("03a01001 e3510000"), FLAG_Z); /* moveq r1, #1; cmp */
+    assert_int_equal(flags_kept("e0a22003 e3510000"), FLAG_C);                       /* adc r2, r2, r3; cmp */
+    assert_int_equal(flags_kept("03a01001 e3510000"), FLAG_Z);                       /* moveq r1, #1; cmp */
     assert_int_equal(flags_kept("e0122003 2a000000 e3510000"), FLAG_ALL & ~FLAG_NZ); /* ands; bcs */
-    assert_int_equal(flags_kept("e5922000 e3510000"),
-                     FLAG_ALL); /* ldr may fault: its handler sees the flags */
-    assert_int_equal(flags_kept("00922003 e3510000"),
-                     FLAG_Z); /* addseq; cmp: a conditional write is none */
+    assert_int_equal(flags_kept("e5922000 e3510000"), FLAG_ALL); /* ldr may fault: its handler sees the flags */
+    assert_int_equal(flags_kept("00922003 e3510000"), FLAG_Z);   /* addseq; cmp: a conditional write is none */
     assert_int_equal(flags_kept("e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 e1a00000 "
                                 "e1a00000 e3510000"),
                      FLAG_ALL);
     assert_int_equal(out.peek_lo, out.peek_hi);
-    assert_int_equal(flags_kept("e1b01312"),
-                     FLAG_C | FLAG_V); /* movs r1, r2, lsl r3: C may stay; svc follows */
+    assert_int_equal(flags_kept("e1b01312"), FLAG_C | FLAG_V); /* movs r1, r2, lsl r3: C may stay; svc follows */
 }
 
 /* A debugger's breakpoint: the block ends before it, in an IT block too, and right behind one that an instruction runs over. */
@@ -412,7 +405,7 @@ static void test_exact_flags(void **state)
 {
     (void)state;
     for (unsigned exact = 0; exact < 2; exact++) {
-        put_code(A, 0x8000, "e2900001 ea000006"); /* adds r0, r0, #1; b .+0x20 */
+        put_code(A, 0x8000, "e2900001 ea000006");   /* adds r0, r0, #1; b .+0x20 */
         memcpy(page + 0x24, "\x01\x00\x51\xe3", 4); /* cmp r1, #1 */
         struct arm_translate_req req = {
             .pc = 0x8000, .host = page, .page_left = 4096, .max_insns = 64, .exact_flags = exact};
@@ -424,11 +417,11 @@ static void test_exact_flags(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_listings),   cmocka_unit_test(test_max_insns),
-        cmocka_unit_test(test_page_end),   cmocka_unit_test(test_t32_across_pages),
-        cmocka_unit_test(test_exit_limit), cmocka_unit_test(test_misaligned_a32),
-        cmocka_unit_test(test_ends),       cmocka_unit_test(test_user_mode),
-        cmocka_unit_test(test_peek),       cmocka_unit_test(test_stop_at),
+        cmocka_unit_test(test_listings),    cmocka_unit_test(test_max_insns),
+        cmocka_unit_test(test_page_end),    cmocka_unit_test(test_t32_across_pages),
+        cmocka_unit_test(test_exit_limit),  cmocka_unit_test(test_misaligned_a32),
+        cmocka_unit_test(test_ends),        cmocka_unit_test(test_user_mode),
+        cmocka_unit_test(test_peek),        cmocka_unit_test(test_stop_at),
         cmocka_unit_test(test_exact_flags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,8 +51,7 @@ static void test_access(void **state)
         {5u << 20, FPEXC_EN, MODE_USR, 0},
         {10u << 20, FPEXC_EN, MODE_SVC, 0}, /* reserved */
         {CPACR_CP10 | CPACR_CP11 | CPACR_ASEDIS, FPEXC_EN, MODE_SVC, TBF_VFP | TBF_NO_NEON},
-        {CPACR_CP10 | CPACR_CP11 | CPACR_ASEDIS | CPACR_D32DIS, FPEXC_EN, MODE_SVC,
-         TBF_VFP | TBF_NO_NEON | TBF_NO_D32},
+        {CPACR_CP10 | CPACR_CP11 | CPACR_ASEDIS | CPACR_D32DIS, FPEXC_EN, MODE_SVC, TBF_VFP | TBF_NO_NEON | TBF_NO_D32},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
         v->sys.cpacr = t[i].cpacr;
@@ -82,8 +81,7 @@ static bool is_undefined(uint32_t word, uint32_t flags)
     static struct ir_block b;
     static uint8_t code[64];
     memcpy(code, &word, 4);
-    struct arm_translate_req req = {
-        .pc = 0x8000, .flags = flags, .host = code, .page_left = 4, .max_insns = 1};
+    struct arm_translate_req req = {.pc = 0x8000, .flags = flags, .host = code, .page_left = 4, .max_insns = 1};
     struct arm_translated out;
     arm_translate_block(&b, &req, &out);
     assert_null(ir_verify(&b));

@@ -31,9 +31,8 @@ struct xlate {
     struct fields f;  /* its fields */
     uint32_t pc;      /* its address */
     bool thumb;
-    uint8_t it; /* its ITSTATE */
-    bool
-        it_stored; /* v->it may be other than 0: a fault path, or the start of the block, may have set it */
+    uint8_t it;         /* its ITSTATE */
+    bool it_stored;     /* v->it may be other than 0: a fault path, or the start of the block, may have set it */
     enum ir_cond cond;  /* for branches: COND_AL or the condition of the side exit */
     enum ir_cond sel;   /* not COND_AL: register writes are conditional moves */
     uint32_t first_ins; /* its first operation in b */

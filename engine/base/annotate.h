@@ -7,12 +7,12 @@
 #define ENGINE_BASE_ANNOTATE_H
 
 #ifdef __SANITIZE_THREAD__
-#include <sanitizer/tsan_interface.h>
-#define annotate_release(p) __tsan_release((void *)(p))
-#define annotate_acquire(p) __tsan_acquire((void *)(p))
+# include <sanitizer/tsan_interface.h>
+# define annotate_release(p) __tsan_release((void *)(p))
+# define annotate_acquire(p) __tsan_acquire((void *)(p))
 #else
-#define annotate_release(p) ((void)0)
-#define annotate_acquire(p) ((void)0)
+# define annotate_release(p) ((void)0)
+# define annotate_acquire(p) ((void)0)
 #endif
 
 #endif

@@ -69,10 +69,10 @@ bool log_parse(const char *list, struct error *e)
             char choices[400];
             size_t len = 0;
             for (size_t i = 0; i < ARRAY_SIZE(categories) && len < sizeof choices; i++)
-                len += (size_t)snprintf(choices + len, sizeof choices - len, "\n  %-6s %s",
-                                        categories[i].name, categories[i].help);
-            error_set(e, 2, "no log category is named '%.*s'; there are, apart from `all`:%s",
-                      (int)(n < 40 ? n : 40), p, choices);
+                len += (size_t)snprintf(choices + len, sizeof choices - len, "\n  %-6s %s", categories[i].name,
+                                        categories[i].help);
+            error_set(e, 2, "no log category is named '%.*s'; there are, apart from `all`:%s", (int)(n < 40 ? n : 40),
+                      p, choices);
             return false;
         }
         if (!p[n])

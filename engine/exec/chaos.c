@@ -20,7 +20,7 @@
 #include "engine/exec/fatal.h"
 #include "engine/sync/sync.h"
 
-#define PPM 1000000u
+#define PPM       1000000u
 #define PERIOD_NS 200000
 
 uint32_t chaos_rate[CHAOS_COUNT];
@@ -66,8 +66,10 @@ static bool one_setting(const char *name, size_t n, const char *value, struct er
     if (seed)
         error_set(e, 2, "--chaos: seed takes a whole number");
     else
-        error_set(e, 2, "--chaos has no kind \"%.*s\"; write all, or a list of seed=N,delay=PPM,strex=PPM,flush=PPM,"
-                        "unchain=PPM,alloc=PPM", (int)(n < 40 ? n : 40), name);
+        error_set(e, 2,
+                  "--chaos has no kind \"%.*s\"; write all, or a list of seed=N,delay=PPM,strex=PPM,flush=PPM,"
+                  "unchain=PPM,alloc=PPM",
+                  (int)(n < 40 ? n : 40), name);
     return false;
 }
 

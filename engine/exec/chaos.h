@@ -9,12 +9,12 @@
 
 #include "engine/vcpu/vcpu.h"
 
-#define CHAOS_KINDS(X)                                                                             \
-    X(DELAY, "delay", "sleep a little at a safepoint or a racy point")                             \
-    X(STREX, "strex", "a store-exclusive fails although it could succeed")                         \
-    X(FLUSH, "flush", "flush all translations")                                                    \
-    X(UNCHAIN, "unchain", "invalidate the block that was entered last")                            \
-    X(ALLOC, "alloc", "code memory is full")
+#define CHAOS_KINDS(X)                                                  \
+ X(DELAY, "delay", "sleep a little at a safepoint or a racy point")     \
+ X(STREX, "strex", "a store-exclusive fails although it could succeed") \
+ X(FLUSH, "flush", "flush all translations")                            \
+ X(UNCHAIN, "unchain", "invalidate the block that was entered last")    \
+ X(ALLOC, "alloc", "code memory is full")
 
 enum chaos_kind {
 #define X(id, name, help) CHAOS_##id,

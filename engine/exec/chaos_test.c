@@ -50,9 +50,9 @@ static void options_are_understood(void **state)
 static void nonsense_is_refused(void **state)
 {
     (void)state;
-    static const char *const rows[] = {"",           "gremlins",   "delay",    "delay=",      "delay=x",  "delay=-1",
-                                       "delay=1e3",  "delay=1,",   "seed",     "seed=",       "all=3",    "delay=1000001",
-                                       "delay=1 ",   ",delay=1",   "alloc = 3", "seed=99999999999999999999"};
+    static const char *const rows[] = {
+        "",     "gremlins", "delay", "delay=",        "delay=x",  "delay=-1", "delay=1e3", "delay=1,",
+        "seed", "seed=",    "all=3", "delay=1000001", "delay=1 ", ",delay=1", "alloc = 3", "seed=99999999999999999999"};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct error e;
         assert_false(parse(rows[i], &e));
@@ -76,7 +76,7 @@ static void draws_keep_their_rate(void **state)
         hits += drawn[0][i];
         same += drawn[0][i] && drawn[1][i];
     }
-    assert_in_range(hits, DRAWS / 10 - 600, DRAWS / 10 + 600); /* six standard deviations are 570 */
+    assert_in_range(hits, DRAWS / 10 - 600, DRAWS / 10 + 600);   /* six standard deviations are 570 */
     assert_in_range(same, DRAWS / 100 - 200, DRAWS / 100 + 200); /* two vCPUs draw differently */
     assert_false(chaos_fail(vcpus[0], CHAOS_FLUSH));
     vcpu_free_all();

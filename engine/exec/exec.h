@@ -15,10 +15,10 @@ enum exec_engine { ENGINE_JIT, ENGINE_INTERP };
 struct exec_config {
     enum exec_engine engine;
     bool no_chain;
-    bool count_insns;        /* translated code does too */
-    bool exact_flags;        /* rule D3 of debug.h; W: QUIESCED */
-    unsigned max_insns;      /* a block */
-    uint32_t dump;           /* DUMP_* */
+    bool count_insns;          /* translated code does too */
+    bool exact_flags;          /* rule D3 of debug.h; W: QUIESCED */
+    unsigned max_insns;        /* a block */
+    uint32_t dump;             /* DUMP_* */
     uint32_t dump_lo, dump_hi; /* pc range */
 };
 enum { DUMP_GUEST = 1, DUMP_IR = 2, DUMP_HOST = 4 };
@@ -29,11 +29,11 @@ struct exec_state {
     /* The exit by which the last block was left, if it could be linked to the block found next; invalid after a flush:
      * whether it still may be used is the invalidation scheme's question. */
     struct tb_exit *last;
-    uint64_t token;    /* the invalidation scheme's own: what it saw when `last` was found */
-    uint64_t sections; /* read sections begun: changes when pointers to blocks were lost */
-    uint32_t jc_flags[MMU_MODES]; /* key flags but T for which the jump cache is filled */
+    uint64_t token;                          /* the invalidation scheme's own: what it saw when `last` was found */
+    uint64_t sections;                       /* read sections begun: changes when pointers to blocks were lost */
+    uint32_t jc_flags[MMU_MODES];            /* key flags but T for which the jump cache is filled */
     struct tb *jc_tb[MMU_MODES][JC_ENTRIES]; /* valid while the jump cache entry has the same key */
-    struct tb *bounded; /* the throw-away block that runs */
+    struct tb *bounded;                      /* the throw-away block that runs */
     struct debug_state debug;
     struct ir_block ir;
 };

@@ -76,10 +76,9 @@ void guest_fatal(struct vcpu *v, const char *why)
 
 static const char *mode_name(uint32_t mode)
 {
-    static const char *const names[16] = {
-        [MODE_USR & 15] = "usr", [MODE_FIQ & 15] = "fiq", [MODE_IRQ & 15] = "irq", [MODE_SVC & 15] = "svc",
-        [MODE_MON & 15] = "mon", [MODE_ABT & 15] = "abt", [MODE_HYP & 15] = "hyp", [MODE_UND & 15] = "und",
-        [MODE_SYS & 15] = "sys"};
+    static const char *const names[16] = {[MODE_USR & 15] = "usr", [MODE_FIQ & 15] = "fiq", [MODE_IRQ & 15] = "irq",
+                                          [MODE_SVC & 15] = "svc", [MODE_MON & 15] = "mon", [MODE_ABT & 15] = "abt",
+                                          [MODE_HYP & 15] = "hyp", [MODE_UND & 15] = "und", [MODE_SYS & 15] = "sys"};
     return (mode & 16) && names[mode & 15] ? names[mode & 15] : "???";
 }
 

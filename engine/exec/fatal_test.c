@@ -37,13 +37,12 @@ static void only_vectors_that_raise_themselves(void **state)
         uint32_t pc_t, lr;
         bool loop;
     } rows[] = {
-        {0x0000000c, 0x00000010, true},  /* prefetch abort on its own vector */
-        {0x80000004, 0x80000008, true},  /* undefined, A32 */
-        {0x80000005, 0x80000006, true},  /* undefined, T32 */
-        {0x80000010, 0x80000018, true},  /* data abort */
-        {0xffff000c, 0xffff0010, true},
-        {0x80000008, 0x80000108, false}, /* system calls from one place */
-        {0x80000008, 0x8000000a, false}, /* A32 has no instructions of two bytes */
+        {0x0000000c, 0x00000010, true},                                   /* prefetch abort on its own vector */
+        {0x80000004, 0x80000008, true},                                   /* undefined, A32 */
+        {0x80000005, 0x80000006, true},                                   /* undefined, T32 */
+        {0x80000010, 0x80000018, true},                                   /* data abort */
+        {0xffff000c, 0xffff0010, true},  {0x80000008, 0x80000108, false}, /* system calls from one place */
+        {0x80000008, 0x8000000a, false},                                  /* A32 has no instructions of two bytes */
         {0x80000018, 0x80000018, false}, /* an interrupt before the first instruction */
         {0x0000000c, 0x80000010, false},
     };

@@ -44,7 +44,7 @@ static bool heed(struct vcpu *v)
     if ((poll & ~(uint32_t)POLL_FLUSH) || vcpu_thread(v)->sleep) {
         if (vcpu_thread(v)->sleep)
             exec_blocks_lost(v); /* asleep it is offline: see sync/rcu.h */
-        chaos_safepoint(v); /* first: it may wait, and what others want of us meanwhile is done below (S3) */
+        chaos_safepoint(v);      /* first: it may wait, and what others want of us meanwhile is done below (S3) */
         if (!sync_safepoint(v))
             return false;
         if (UNLIKELY(vcpu_thread(v)->was_held)) { /* it was offline, and a debugger may have moved it */
@@ -162,7 +162,7 @@ static bool bounded_once(struct vcpu *v)
         if (!exec_safepoint(v))
             return false;
     exec_run_bounded(v, &x->token); /* instructions left */
-    return false; /* one block a call */
+    return false;                   /* one block a call */
 }
 
 uint64_t exec_bounded(struct vcpu *v, uint64_t n)

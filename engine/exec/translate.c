@@ -28,19 +28,12 @@ static unsigned exits_of(const struct ir_block *ir)
     unsigned n = 0;
     for (uint32_t i = 0; i < ir->n; i++) {
         switch (ir->ins[i].op) {
-        case IR_EXIT:
-            n += ir->ins[i].aux == EXIT_CALL ? 2 : 1;
-            break;
+        case IR_EXIT: n += ir->ins[i].aux == EXIT_CALL ? 2 : 1; break;
         case IR_EXIT_IF:
         case IR_EXIT_IFZ:
-        case IR_EXIT_IFNZ:
-            n++;
-            break;
-        case IR_EXIT_IND:
-            n += ir->ins[i].aux == EXIT_CALL;
-            break;
-        default:
-            break;
+        case IR_EXIT_IFNZ: n++; break;
+        case IR_EXIT_IND: n += ir->ins[i].aux == EXIT_CALL; break;
+        default: break;
         }
     }
     return n;
@@ -58,8 +51,8 @@ static void fill_for_interp(struct tb *tb, const struct ir_block *ir)
         if (in->op != IR_EXIT && in->op != IR_EXIT_IF && in->op != IR_EXIT_IFZ && in->op != IR_EXIT_IFNZ)
             continue;
         bool cross = (in->imm ^ tb->key.pc) & GUEST_PAGE_MASK;
-        tb->exits[tb->nexits++] = (struct tb_exit){
-            .from = tb, .target = in->imm, .kind = cross ? TB_LINK_XPAGE : TB_LINK_POLL};
+        tb->exits[tb->nexits++] =
+            (struct tb_exit){.from = tb, .target = in->imm, .kind = cross ? TB_LINK_XPAGE : TB_LINK_POLL};
     }
 }
 
@@ -77,7 +70,9 @@ static void fill_from_code(struct tb *tb, const struct x64_code *code, const str
         tb->exits[i] = (struct tb_exit){
             .from = tb,
             .target = e->target,
-            .kind = e->cross_page ? TB_LINK_XPAGE : e->backward ? TB_LINK_POLL : TB_LINK_MAIN,
+            .kind = e->cross_page ? TB_LINK_XPAGE
+                    : e->backward ? TB_LINK_POLL
+                                  : TB_LINK_MAIN,
             .jump_rw = chainable ? span->rw + e->jump_off : NULL,
             .jump_rx = chainable ? span->rx + e->jump_off : NULL,
             .stub = chainable ? span->rx + e->stub_off : NULL,
@@ -191,7 +186,8 @@ static enum attempt generate(struct vcpu *v, struct job *j, const struct arm_tra
     }
     code_pool_commit(pool, &span, used, tb);
     if (j->bounded)
-        code_pool_forget(tb); /* walks over blocks see published ones; the code stays while this thread passes no safepoint */
+        code_pool_forget(
+            tb); /* walks over blocks see published ones; the code stays while this thread passes no safepoint */
     if (exec_config.dump && j->key.pc >= exec_config.dump_lo && j->key.pc <= exec_config.dump_hi)
         exec_dump_block(tb, ir, j->host, interp ? NULL : span.rw);
     count(v, TB_TRANSLATED);
@@ -247,8 +243,7 @@ struct tb *exec_translate(struct vcpu *v, struct tb_key key, const uint8_t *host
             if (tb_lifetime->ahead && pool)
                 tb_lifetime->ahead(v, pool);
             return j.tb;
-        case RETRY:
-            break;
+        case RETRY: break;
         case NEED_QUIESCENCE:
             sync_safe_work(v, drop_storers_work, (uintptr_t)j.quiesce_frame);
             vcpu_leave(v, LEAVE_AGAIN); /* see NEED_ROOM */

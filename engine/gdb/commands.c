@@ -208,15 +208,12 @@ static bool one_action(struct gdb_session *s, const char **p)
     uint32_t signal;
     int id = -1;
     switch (*(*p)++) {
-    case 'c':
-        break;
+    case 'c': break;
     case 'C':
         if (!gdb_number32(p, &signal))
             return false;
         break;
-    case 's':
-        r.action = ACTION_STEP;
-        break;
+    case 's': r.action = ACTION_STEP; break;
     case 'S':
         r.action = ACTION_STEP;
         if (!gdb_number32(p, &signal))
@@ -227,9 +224,7 @@ static bool one_action(struct gdb_session *s, const char **p)
         if (!gdb_number32(p, &r.lo) || !gdb_skip(p, ',') || !gdb_number32(p, &r.hi))
             return false;
         break;
-    default:
-        (*p)--;
-        return false;
+    default: (*p)--; return false;
     }
     if (gdb_skip(p, ':') && !gdb_thread(p, &id))
         return false;
@@ -260,49 +255,30 @@ enum gdb_after gdb_command(struct gdb_session *s, const char *packet, size_t n)
     const char *rest = packet + (n != 0);
     gdb_clear(&s->reply);
     switch (packet[0]) {
-    case '?':
-        s->reply = s->stop;
-        return GDB_ANSWER;
-    case 'g':
-        return read_all(s);
-    case 'G':
-        return write_all(s, rest);
-    case 'p':
-        return read_one(s, rest);
-    case 'P':
-        return write_one(s, rest);
-    case 'm':
-        return read_memory(s, rest);
-    case 'M':
-        return write_memory(s, rest, packet + n, false);
-    case 'X':
-        return write_memory(s, rest, packet + n, true);
-    case 'Z':
-        return point(s, rest, true);
-    case 'z':
-        return point(s, rest, false);
-    case 'H':
-        return choose_thread(s, rest);
-    case 'T':
-        return thread_alive(s, rest);
+    case '?': s->reply = s->stop; return GDB_ANSWER;
+    case 'g': return read_all(s);
+    case 'G': return write_all(s, rest);
+    case 'p': return read_one(s, rest);
+    case 'P': return write_one(s, rest);
+    case 'm': return read_memory(s, rest);
+    case 'M': return write_memory(s, rest, packet + n, false);
+    case 'X': return write_memory(s, rest, packet + n, true);
+    case 'Z': return point(s, rest, true);
+    case 'z': return point(s, rest, false);
+    case 'H': return choose_thread(s, rest);
+    case 'T': return thread_alive(s, rest);
     case 'c':
     case 'C':
     case 's':
-    case 'S':
-        return go_on(s, packet);
-    case 'D':
-        ok(s);
-        return GDB_DETACH;
-    case 'k':
-        return GDB_KILL;
+    case 'S': return go_on(s, packet);
+    case 'D': ok(s); return GDB_DETACH;
+    case 'k': return GDB_KILL;
     case 'v':
         if (!strncmp(packet, "vCont", 5) && (packet[5] == ';' || !packet[5]))
             return v_cont(s, packet + 5);
         return gdb_query(s, packet, n);
     case 'q':
-    case 'Q':
-        return gdb_query(s, packet, n);
-    default:
-        return GDB_ANSWER; /* an empty reply: not known here */
+    case 'Q': return gdb_query(s, packet, n);
+    default: return GDB_ANSWER; /* an empty reply: not known here */
     }
 }

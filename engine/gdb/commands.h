@@ -14,12 +14,12 @@ typedef void (*gdb_monitor)(const char *line, void (*print)(const char *text));
 
 struct gdb_session {
     gdb_monitor monitor;
-    bool no_ack;          /* acknowledgements are off */
+    bool no_ack;           /* acknowledgements are off */
     bool swbreak, hwbreak; /* the client wants to be told of breakpoints as such */
-    bool run_all;         /* the thread of c and s is "all" */
-    unsigned reg_vcpu;    /* of g, p, m, ...: Hg */
-    unsigned run_vcpu;    /* of c and s: Hc */
-    char chunk[4096];     /* threads as XML, while they are read piece by piece */
+    bool run_all;          /* the thread of c and s is "all" */
+    unsigned reg_vcpu;     /* of g, p, m, ...: Hg */
+    unsigned run_vcpu;     /* of c and s: Hc */
+    char chunk[4096];      /* threads as XML, while they are read piece by piece */
     struct gdb_reply stop; /* the last stop, for `?` */
     struct target_resume resume[MAX_VCPUS];
     struct gdb_reply reply;

@@ -96,7 +96,7 @@ static void registers(void **state)
     ASK("p3", "78563412");
     ASK("Pf=05000080", "OK");
     assert_int_equal(vcpus[1]->r[15], TEST_RAM + 4); /* bit 0 is CPSR.T's */
-    ASK("P10=3f000000", "OK"); /* cpsr: Thumb */
+    ASK("P10=3f000000", "OK");                       /* cpsr: Thumb */
     assert_int_equal(vcpus[1]->r[15], TEST_RAM + 5);
     ASK("pf", "04000080");
     ASK("P30=0807060504030201", "OK"); /* d31 */
@@ -224,8 +224,9 @@ static void threads(void **state)
     ASK("Hx1", "E16");
     vcpu_thread(vcpus[1])->sleep = SLEEP_WFI;
     ASK("qThreadExtraInfo,2", "7643505520312c207379732c20776169747320666f7220616e20696e74657272757074");
-    assert_non_null(strstr(ask(&session, "qXfer:threads:read::0,1000"),
-                           "<thread id=\"2\" core=\"1\" name=\"vCPU 1\">sys, waits for an interrupt</thread></threads>"));
+    assert_non_null(
+        strstr(ask(&session, "qXfer:threads:read::0,1000"),
+               "<thread id=\"2\" core=\"1\" name=\"vCPU 1\">sys, waits for an interrupt</thread></threads>"));
     assert_int_equal(session.reply.data[0], 'l');
     vcpu_thread(vcpus[1])->sleep = 0;
 }
@@ -274,6 +275,7 @@ static void the_rest(void **state)
 static void nonsense(void **state)
 {
     (void)state;
+    /* clang-format off */
     static const char *const packets[] = {
         "m",     "m,",       "mx,1",    "m0",         "m1ffffffff,1", "m0,1,2", "M80000000,4:00", "M80000000,1:0x",
         "M0,",   "P",        "P99=00",  "P0=00",      "P0=0000000z",  "p",      "p32",            "pffffffff",
@@ -281,6 +283,7 @@ static void nonsense(void **state)
         "Hg",    "Hg-2",     "Hgx",     "Cx",         "C05x",         "sx",     "c1ffffffff",     "vCont",
         "vCont;", "vCont;x", "vCont;c:9", "vCont;s:",  "vCont;r1:1",   "vCont;C",
     };
+    /* clang-format on */
     for (size_t i = 0; i < ARRAY_SIZE(packets); i++)
         if (strcmp(ask(&session, packets[i]), "E16"))
             fail_msg("%s: %s", packets[i], session.reply.data);
@@ -301,6 +304,7 @@ static uint32_t ram_sum(void)
 static void mutants(void **state)
 {
     (void)state;
+    /* clang-format off */
     static const char *const seeds[] = {
         "?", "g", "p1f", "P10=d3000000", "P3=01020304", "m80000000,40", "m800fff00,200", "M80000010,4:01020304",
         "X80000010,4:abcd", "Z0,80000010,4", "z0,80000010,4", "Z2,80000100,8", "z2,80000100,8", "Z4,800ffff8,8", "Hg1",
@@ -308,6 +312,7 @@ static void mutants(void **state)
         "qSupported:swbreak+;xmlRegisters=i386", "qXfer:features:read:target.xml:0,ffb", "qXfer:threads:read::0,100",
         "qThreadExtraInfo,1", "qRcmd,68656c70", "qfThreadInfo", "QStartNoAckMode", "vKill;1", "D", "qC",
     };
+    /* clang-format on */
     struct rng rng;
     rng_seed(&rng, 20161);
     print_message("seed 20161\n");

@@ -8,9 +8,9 @@
 
 /* Two vCPUs at RAM's begin in System mode with the MMU off, 1 MiB of RAM, a device that counts who touches it; the default
  * schemes, code memory, no threads. */
-#define TEST_RAM 0x80000000u
+#define TEST_RAM       0x80000000u
 #define TEST_RAM_BYTES (1u << 20)
-#define TEST_DEVICE 0x1c000000u
+#define TEST_DEVICE    0x1c000000u
 void machine_up(void);
 void machine_down(void);
 extern unsigned device_touched;

@@ -38,8 +38,7 @@ enum gdb_input gdb_parse(struct gdb_parser *p, uint8_t byte)
         return GDB_MORE;
     }
     switch (p->state) {
-    case OUTSIDE:
-        return byte == '+' ? GDB_ACK : byte == '-' ? GDB_NAK : byte == 3 ? GDB_INTERRUPT : GDB_MORE;
+    case OUTSIDE: return byte == '+' ? GDB_ACK : byte == '-' ? GDB_NAK : byte == 3 ? GDB_INTERRUPT : GDB_MORE;
     case INSIDE:
         if (byte == '#') {
             p->state = SUM_1;
@@ -64,8 +63,7 @@ enum gdb_input gdb_parse(struct gdb_parser *p, uint8_t byte)
         p->state = SUM_2;
         return GDB_MORE;
     }
-    case SUM_2:
-        break;
+    case SUM_2: break;
     }
     return complete(p, gdb_nibble((char)byte));
 }

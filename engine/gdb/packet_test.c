@@ -42,7 +42,7 @@ static void packets_are_understood(void **state)
         {"$m80000000,4#55", GDB_PACKET, "m80000000,4"},
         {"$m80000000,4#55", GDB_PACKET, "m80000000,4"},
         {"noise$g#67", GDB_PACKET, "g"},
-        {"$half$g#67", GDB_PACKET, "g"},   /* a bare $ begins anew */
+        {"$half$g#67", GDB_PACKET, "g"}, /* a bare $ begins anew */
         {"$half#$g#67", GDB_PACKET, "g"},
         {"$X}\x03}\x04}\x5d#33", GDB_PACKET, "X#$}"},
         {"$mA#AE", GDB_PACKET, "mA"},
@@ -90,13 +90,14 @@ static void what_is_framed_comes_back(void **state)
     (void)state;
     static struct gdb_reply r;
     static char frame[GDB_FRAME_MAX];
+    static const uint8_t special[] = {'#', '$', '}', '*'};
     struct rng rng;
     rng_seed(&rng, 7);
     for (unsigned round = 0; round < 2000; round++) {
         uint8_t bytes[64];
         size_t n = rng_below(&rng, sizeof bytes + 1);
         for (size_t i = 0; i < n; i++)
-            bytes[i] = rng_below(&rng, 4) ? (uint8_t)rng_u32(&rng) : (uint8_t)"#$}*"[rng_below(&rng, 4)];
+            bytes[i] = rng_below(&rng, 4) ? (uint8_t)rng_u32(&rng) : special[rng_below(&rng, 4)];
         gdb_clear(&r);
         gdb_put_binary(&r, bytes, n);
         unsigned answers;
@@ -133,8 +134,13 @@ static void numbers(void **state)
         bool ok;
         uint64_t x;
         char behind;
-    } rows[] = {{"0", true, 0, 0},     {"1f,", true, 0x1f, ','}, {"FFFFFFFF", true, UINT32_MAX, 0}, {"", false, 0, 0},
-                {"x1", false, 0, 'x'}, {"-1", false, 0, '-'},    {"100000000", false, 0, 0},
+    } rows[] = {{"0", true, 0, 0},
+                {"1f,", true, 0x1f, ','},
+                {"FFFFFFFF", true, UINT32_MAX, 0},
+                {"", false, 0, 0},
+                {"x1", false, 0, 'x'},
+                {"-1", false, 0, '-'},
+                {"100000000", false, 0, 0},
                 {"00000000000000001", false, 0, 0}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const char *p = rows[i].text;
@@ -154,7 +160,7 @@ static void numbers(void **state)
 static void noise(void **state)
 {
     (void)state;
-    static const char liked[] = "$#}+-\x03" "0f";
+    static const char liked[] = {'$', '#', '}', '+', '-', 3, '0', 'f', 0};
     struct rng rng;
     rng_seed(&rng, 99);
     memset(&parser, 0, sizeof parser);
@@ -173,9 +179,12 @@ static void noise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packets_are_understood), cmocka_unit_test(a_packet_of_the_most_bytes_fits),
-        cmocka_unit_test(what_is_framed_comes_back), cmocka_unit_test(a_reply_is_cut_where_it_is_full),
-        cmocka_unit_test(numbers), cmocka_unit_test(noise),
+        cmocka_unit_test(packets_are_understood),
+        cmocka_unit_test(a_packet_of_the_most_bytes_fits),
+        cmocka_unit_test(what_is_framed_comes_back),
+        cmocka_unit_test(a_reply_is_cut_where_it_is_full),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@
 #include "engine/sync/rcu.h"
 #include "engine/sync/sync.h"
 
-#define SEND_TIMEOUT_S 10 /* a client that does not read */
+#define SEND_TIMEOUT_S  10 /* a client that does not read */
 #define RESET_TIMEOUT_S 5
 
 static int listener = -1, events = -1; /* const while the thread runs */
@@ -37,7 +37,7 @@ static pthread_t thread;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static bool ended;      /* guarded by lock, with the two below */
+static bool ended; /* guarded by lock, with the two below */
 static int ended_code;
 static unsigned resets;
 

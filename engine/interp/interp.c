@@ -132,8 +132,7 @@ static void stm(struct vcpu *v, gva va, uint32_t mask, uint32_t extra)
 
 static uint32_t get_nzcv(const struct vcpu *v)
 {
-    return (uint32_t)v->nf << 31 | (uint32_t)v->zf << 30 | (uint32_t)v->cf << 29 |
-           (uint32_t)v->vf << 28;
+    return (uint32_t)v->nf << 31 | (uint32_t)v->zf << 30 | (uint32_t)v->cf << 29 | (uint32_t)v->vf << 28;
 }
 
 /* nzcv: N in bit 3 .. V in bit 0, as FLAG_* */
@@ -240,20 +239,17 @@ static const any_function helper_functions[] = {
  default: return ((type(*)(struct vcpu *, uint32_t, uint32_t, uint32_t))f)(v, x, y, z); \
  }
 
-static void call_void(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y,
-                      uint32_t z)
+static void call_void(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y, uint32_t z)
 {
     CALL_BY_COUNT(void)
 }
 
-static uint32_t call_32(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y,
-                        uint32_t z)
+static uint32_t call_32(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y, uint32_t z)
 {
     CALL_BY_COUNT(uint32_t)
 }
 
-static uint64_t call_64(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y,
-                        uint32_t z)
+static uint64_t call_64(any_function f, unsigned nargs, struct vcpu *v, uint32_t x, uint32_t y, uint32_t z)
 {
     CALL_BY_COUNT(uint64_t)
 }
@@ -306,8 +302,7 @@ static struct interp_end end_at(struct vcpu *v, uint32_t pc_t, int exit, bool lo
     return (struct interp_end){.exit = exit, .loop = loop};
 }
 
-struct interp_end interp_run(struct vcpu *v, const struct ir_block *b,
-                             const struct atomics_ops *atomics)
+struct interp_end interp_run(struct vcpu *v, const struct ir_block *b, const struct atomics_ops *atomics)
 {
     uint64_t val[IR_MAX_INS];
     uint32_t thumb = v->thumb, it = 0;

@@ -180,8 +180,7 @@ static void print_line(void *ctx, const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
-static void compare(struct vcpu *v, uint64_t seed, const struct ir_block *raw,
-                    const struct ir_block *opt)
+static void compare(struct vcpu *v, uint64_t seed, const struct ir_block *raw, const struct ir_block *opt)
 {
     static struct outcome x, y;
     run(v, raw, &x);
@@ -195,10 +194,9 @@ static void compare(struct vcpu *v, uint64_t seed, const struct ir_block *raw,
     for (unsigned r = 0; r < 16; r++)
         if (x.r[r] != y.r[r])
             fprintf(stderr, "r%u: %08x, optimised %08x\n", r, x.r[r], y.r[r]);
-    fprintf(stderr,
-            "nzcv %x, %x; it %x, %x; left %d, %d; loop %d, %d; calls %u, %u; memory %s; env %s\n",
-            x.nzcv, y.nzcv, x.it, y.it, x.left, y.left, x.loop, y.loop, x.world.nevents,
-            y.world.nevents, memcmp(x.world.mem, y.world.mem, MEM_BYTES) ? "differs" : "same",
+    fprintf(stderr, "nzcv %x, %x; it %x, %x; left %d, %d; loop %d, %d; calls %u, %u; memory %s; env %s\n", x.nzcv,
+            y.nzcv, x.it, y.it, x.left, y.left, x.loop, y.loop, x.world.nevents, y.world.nevents,
+            memcmp(x.world.mem, y.world.mem, MEM_BYTES) ? "differs" : "same",
             memcmp(x.env, y.env, sizeof x.env) ? "differs" : "same");
     fail_msg("seed %" PRIu64, seed);
 }

@@ -117,16 +117,14 @@ static ir_val emit(struct ir_block *b, struct ir_ins *in)
     return append(b, in);
 }
 
-ir_val ir_emit(struct ir_block *b, enum ir_op op, uint8_t s, uint8_t aux, ir_val x, ir_val y,
-               ir_val z, uint32_t imm, uint32_t imm2)
+ir_val ir_emit(struct ir_block *b, enum ir_op op, uint8_t s, uint8_t aux, ir_val x, ir_val y, ir_val z, uint32_t imm,
+               uint32_t imm2)
 {
-    struct ir_ins in = {
-        .op = op, .s = s, .aux = aux, .a = x, .b = y, .c = z, .imm = imm, .imm2 = imm2};
+    struct ir_ins in = {.op = op, .s = s, .aux = aux, .a = x, .b = y, .c = z, .imm = imm, .imm2 = imm2};
     return emit(b, &in);
 }
 
-static ir_val emit_cond(struct ir_block *b, enum ir_op op, enum ir_cond c, ir_val x, ir_val y,
-                        uint32_t imm)
+static ir_val emit_cond(struct ir_block *b, enum ir_op op, enum ir_cond c, ir_val x, ir_val y, uint32_t imm)
 {
     struct ir_ins in = {.op = op, .cond = c, .a = x, .b = y, .c = IR_NONE, .imm = imm};
     return emit(b, &in);

@@ -36,9 +36,7 @@ static bool eval(const struct ir_ins *in, uint32_t x, uint32_t y, uint32_t *out)
     case IR_NOT: *out = ~x; break;
     case IR_MUL: *out = x * y; break;
     case IR_UDIV: *out = y ? x / y : 0; break;
-    case IR_SDIV:
-        *out = !y ? 0 : y == UINT32_MAX ? 0u - x : (uint32_t)((int32_t)x / (int32_t)y);
-        break;
+    case IR_SDIV: *out = !y ? 0 : y == UINT32_MAX ? 0u - x : (uint32_t)((int32_t)x / (int32_t)y); break;
     case IR_SHL: *out = x << (n & 31); break;
     case IR_SHR: *out = x >> (n & 31); break;
     case IR_SAR: *out = (uint32_t)((int32_t)x >> (n & 31)); break;
@@ -82,8 +80,8 @@ static ir_val to_nop(struct ir_ins *in)
 
 static bool commutative(enum ir_op op)
 {
-    return op == IR_ADD || op == IR_ADC || op == IR_AND || op == IR_OR || op == IR_XOR ||
-           op == IR_MUL || op == IR_MULU64 || op == IR_MULS64;
+    return op == IR_ADD || op == IR_ADC || op == IR_AND || op == IR_OR || op == IR_XOR || op == IR_MUL ||
+           op == IR_MULU64 || op == IR_MULS64;
 }
 
 /* How many low bits may be other than zero (zeros) or than copies of the sign (32 - sign + 1). */
@@ -223,8 +221,7 @@ static ir_val fold_field(struct ir_block *b, struct ir_ins *in, bool may_emit)
     if (lsb == 0 && width == 32)
         return in->a;
     if (lsb == 0 && (width == 8 || width == 16)) {
-        enum ir_op op =
-            is_signed ? (width == 8 ? IR_SXTB : IR_SXTH) : (width == 8 ? IR_UXTB : IR_UXTH);
+        enum ir_op op = is_signed ? (width == 8 ? IR_SXTB : IR_SXTH) : (width == 8 ? IR_UXTB : IR_UXTH);
         to_unary(in, op, in->a, 0);
         return ir_fold(b, in, may_emit);
     }
@@ -289,8 +286,7 @@ ir_val ir_fold(struct ir_block *b, struct ir_ins *in, bool may_emit)
             ir_val v = fold_shift_by_const(in, y);
             if (v != IR_NONE || in->b != IR_NONE || in->op == IR_CONST)
                 return v;
-            return in->s ? IR_NONE
-                         : ir_fold(b, in, may_emit); /* now a shift by imm, perhaps of a constant */
+            return in->s ? IR_NONE : ir_fold(b, in, may_emit); /* now a shift by imm, perhaps of a constant */
         }
         break;
     default: break;

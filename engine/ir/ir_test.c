@@ -234,8 +234,7 @@ static void test_listings(void **state)
         if (why)
             fail_msg("%s: %s", listings[i].name, why);
         if (strcmp(list(), listings[i].optimised))
-            fail_msg("%s: is\n%s--- should be\n%s", listings[i].name, listing,
-                     listings[i].optimised);
+            fail_msg("%s: is\n%s--- should be\n%s", listings[i].name, listing, listings[i].optimised);
     }
 }
 
@@ -303,14 +302,13 @@ static void test_folds(void **state)
         ir_begin(&blk);
         ir_val x = ir_get_reg(&blk, 0);
         bool two = ir_op_info[folds[i].op].nargs == 2;
-        ir_val v = ir_emit(&blk, folds[i].op, 0, 0, x, two ? ir_const(&blk, folds[i].y) : IR_NONE,
-                           IR_NONE, folds[i].imm, folds[i].imm2);
+        ir_val v = ir_emit(&blk, folds[i].op, 0, 0, x, two ? ir_const(&blk, folds[i].y) : IR_NONE, IR_NONE,
+                           folds[i].imm, folds[i].imm2);
         const struct ir_ins *in = &blk.ins[v];
         if (in->op != folds[i].becomes)
-            fail_msg("%u: %s of %x became %s", i, ir_op_info[folds[i].op].name, folds[i].y,
-                     ir_op_info[in->op].name);
-        if (in->op == IR_CONST || in->op == IR_SHL || in->op == IR_SHR || in->op == IR_SAR ||
-            in->op == IR_ROR || in->op == IR_UBFX)
+            fail_msg("%u: %s of %x became %s", i, ir_op_info[folds[i].op].name, folds[i].y, ir_op_info[in->op].name);
+        if (in->op == IR_CONST || in->op == IR_SHL || in->op == IR_SHR || in->op == IR_SAR || in->op == IR_ROR ||
+            in->op == IR_UBFX)
             assert_int_equal(in->imm, folds[i].value);
     }
 }
@@ -361,50 +359,32 @@ static const struct {
 } blocks[] = {
     {NULL, 0, {{.op = IR_EXIT, .a = NO, .b = NO, .c = NO}}},
     {"without an end", 0, {{.op = IR_CONST, .a = NO, .b = NO, .c = NO}}},
-    {"after the end",
-     0,
-     {{.op = IR_EXIT, .a = NO, .b = NO, .c = NO}, {.op = IR_CONST, .a = NO, .b = NO, .c = NO}}},
+    {"after the end", 0, {{.op = IR_EXIT, .a = NO, .b = NO, .c = NO}, {.op = IR_CONST, .a = NO, .b = NO, .c = NO}}},
     {"not an earlier value", 0, {{.op = IR_NOT, .a = 0, .b = NO, .c = NO}}},
-    {"one too many",
-     0,
-     {{.op = IR_CONST, .a = NO, .b = NO, .c = NO}, {.op = IR_NOT, .a = 0, .b = 0, .c = NO}}},
-    {"has type d",
-     0,
-     {{.op = IR_LD_ENV64, .a = NO, .b = NO, .c = NO}, {.op = IR_NOT, .a = 0, .b = NO, .c = NO}}},
-    {"has type -",
-     0,
-     {{.op = IR_INSN, .a = NO, .b = NO, .c = NO}, {.op = IR_NOT, .a = 0, .b = NO, .c = NO}}},
+    {"one too many", 0, {{.op = IR_CONST, .a = NO, .b = NO, .c = NO}, {.op = IR_NOT, .a = 0, .b = 0, .c = NO}}},
+    {"has type d", 0, {{.op = IR_LD_ENV64, .a = NO, .b = NO, .c = NO}, {.op = IR_NOT, .a = 0, .b = NO, .c = NO}}},
+    {"has type -", 0, {{.op = IR_INSN, .a = NO, .b = NO, .c = NO}, {.op = IR_NOT, .a = 0, .b = NO, .c = NO}}},
     {"crosses a label",
      1,
      {{.op = IR_CONST, .a = NO, .b = NO, .c = NO},
       {.op = IR_LABEL, .a = NO, .b = NO, .c = NO},
       {.op = IR_NOT, .a = 0, .b = NO, .c = NO}}},
-    {"unknown or behind",
-     1,
-     {{.op = IR_LABEL, .a = NO, .b = NO, .c = NO}, {.op = IR_BR, .a = NO, .b = NO, .c = NO}}},
-    {"bound twice",
-     1,
-     {{.op = IR_LABEL, .a = NO, .b = NO, .c = NO}, {.op = IR_LABEL, .a = NO, .b = NO, .c = NO}}},
-    {"never bound",
-     1,
-     {{.op = IR_BRCOND, .a = NO, .b = NO, .c = NO}, {.op = IR_EXIT, .a = NO, .b = NO, .c = NO}}},
+    {"unknown or behind", 1, {{.op = IR_LABEL, .a = NO, .b = NO, .c = NO}, {.op = IR_BR, .a = NO, .b = NO, .c = NO}}},
+    {"bound twice", 1, {{.op = IR_LABEL, .a = NO, .b = NO, .c = NO}, {.op = IR_LABEL, .a = NO, .b = NO, .c = NO}}},
+    {"never bound", 1, {{.op = IR_BRCOND, .a = NO, .b = NO, .c = NO}, {.op = IR_EXIT, .a = NO, .b = NO, .c = NO}}},
     {"may not set",
      0,
-     {{.op = IR_CONST, .a = NO, .b = NO, .c = NO},
-      {.op = IR_AND, .a = 0, .b = 0, .c = NO, .s = FLAG_C}}},
+     {{.op = IR_CONST, .a = NO, .b = NO, .c = NO}, {.op = IR_AND, .a = 0, .b = 0, .c = NO, .s = FLAG_C}}},
     {"shift by 32",
      0,
-     {{.op = IR_CONST, .a = NO, .b = NO, .c = NO},
-      {.op = IR_SHL, .a = 0, .b = NO, .c = NO, .imm = 32}}},
+     {{.op = IR_CONST, .a = NO, .b = NO, .c = NO}, {.op = IR_SHL, .a = 0, .b = NO, .c = NO, .imm = 32}}},
     {"field of",
      0,
-     {{.op = IR_CONST, .a = NO, .b = NO, .c = NO},
-      {.op = IR_UBFX, .a = 0, .b = NO, .c = NO, .imm = 20, .imm2 = 13}}},
+     {{.op = IR_CONST, .a = NO, .b = NO, .c = NO}, {.op = IR_UBFX, .a = 0, .b = NO, .c = NO, .imm = 20, .imm2 = 13}}},
     {"register 15", 0, {{.op = IR_GET_REG, .a = NO, .b = NO, .c = NO, .imm = 15}}},
     {"size 64",
      0,
-     {{.op = IR_CONST, .a = NO, .b = NO, .c = NO},
-      {.op = IR_LD, .aux = MEM_64, .a = 0, .b = NO, .c = NO}}},
+     {{.op = IR_CONST, .a = NO, .b = NO, .c = NO}, {.op = IR_LD, .aux = MEM_64, .a = 0, .b = NO, .c = NO}}},
     {"condition", 0, {{.op = IR_SETCOND, .cond = COND_AL, .a = NO, .b = NO, .c = NO}}},
 };
 

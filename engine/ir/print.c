@@ -52,9 +52,8 @@ static const char *const cond_names[] = {"eq", "ne", "cs", "cc", "mi", "pl", "vs
 
 static void add_mem(struct text *t, uint8_t aux)
 {
-    add(t, ".%s%u%s%s%s%s", aux & MEM_SIGNED ? "s" : "", 8u << (aux & MEM_SIZE),
-        aux & MEM_USER ? ".user" : "", aux & MEM_ALIGN ? ".align" : "",
-        aux & MEM_ALIGN4 ? ".align4" : "", aux & MEM_ALIGN16 ? ".align16" : "");
+    add(t, ".%s%u%s%s%s%s", aux & MEM_SIGNED ? "s" : "", 8u << (aux & MEM_SIZE), aux & MEM_USER ? ".user" : "",
+        aux & MEM_ALIGN ? ".align" : "", aux & MEM_ALIGN4 ? ".align4" : "", aux & MEM_ALIGN16 ? ".align16" : "");
 }
 
 static void add_head(struct text *t, const struct ir_ins *in)
@@ -96,9 +95,7 @@ static void add_tail(struct text *t, const struct ir_ins *in)
     const ir_val args[3] = {in->a, in->b, in->c};
     switch (in->op) {
     case IR_CALL:
-    case IR_CALL64:
-        add(t, " %s", in->imm < ir_helper_count ? ir_helper_info[in->imm].name : "?");
-        break;
+    case IR_CALL64: add(t, " %s", in->imm < ir_helper_count ? ir_helper_info[in->imm].name : "?"); break;
     case IR_SET_REG:
     case IR_GET_REG:
         add(t, " r%u", in->imm);

@@ -35,10 +35,9 @@ static ir_val put(struct gen *g, struct ir_ins in)
 /* Numbers at which things change. */
 static uint32_t interesting(struct rng *r)
 {
-    static const uint32_t some[] = {0,          1,          2,          31,        32,
-                                    33,         0x7f,       0x80,       0xff,      0x100,
-                                    0x7fff,     0x8000,     0xffff,     0x10000,   0x7fffffff,
-                                    0x80000000, 0x80000001, 0xfffffffe, 0xffffffff};
+    static const uint32_t some[] = {0,          1,          2,          31,         32,        33,     0x7f,
+                                    0x80,       0xff,       0x100,      0x7fff,     0x8000,    0xffff, 0x10000,
+                                    0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff};
     switch (rng_below(r, 4)) {
     case 0: return some[rng_below(r, ARRAY_SIZE(some))];
     case 1: return rng_below(r, 64);
@@ -110,19 +109,15 @@ static void end_path(struct gen *g)
     switch (kind) {
     case 0:
     case 1:
-        put(g, (struct ir_ins){
-                   .op = IR_EXIT, .aux = kind, NOARGS, .imm = random_pc(g), .imm2 = random_pc(g)});
+        put(g, (struct ir_ins){.op = IR_EXIT, .aux = kind, NOARGS, .imm = random_pc(g), .imm2 = random_pc(g)});
         break;
     case 2: put(g, (struct ir_ins){.op = IR_EXIT_LOOP, NOARGS, .imm = random_pc(g)}); break;
     default: {
         ir_val pc = put(g, (struct ir_ins){.op = IR_CONST, NOARGS, .imm = random_pc(g)});
         enum ir_op op = kind == 3 ? IR_EXIT_LOOP_IND : IR_EXIT_IND;
-        put(g, (struct ir_ins){.op = op,
-                               .aux = kind > 3 ? kind - 4 : 0,
-                               .a = pc,
-                               .b = IR_NONE,
-                               .c = IR_NONE,
-                               .imm2 = random_pc(g)});
+        put(g,
+            (struct ir_ins){
+                .op = op, .aux = kind > 3 ? kind - 4 : 0, .a = pc, .b = IR_NONE, .c = IR_NONE, .imm2 = random_pc(g)});
     }
     }
 }
@@ -272,11 +267,9 @@ static void random_op(struct gen *g)
     default: break;
     }
     if (info->s)
-        in.s = rng_below(g->r, 3) ? ir_flags_settable(in.op) & rng_below(g->r, 16)
-                                  : ir_flags_settable(in.op);
-    bool first_d = in.op == IR_LO32 || in.op == IR_HI32 || in.op == IR_REV64 ||
-                   in.op == IR_SET_NZ64 || in.op == IR_ST_ENV64 || in.op == IR_ADD64 ||
-                   in.op == IR_SUB64;
+        in.s = rng_below(g->r, 3) ? ir_flags_settable(in.op) & rng_below(g->r, 16) : ir_flags_settable(in.op);
+    bool first_d = in.op == IR_LO32 || in.op == IR_HI32 || in.op == IR_REV64 || in.op == IR_SET_NZ64 ||
+                   in.op == IR_ST_ENV64 || in.op == IR_ADD64 || in.op == IR_SUB64;
     if (info->nargs > 0)
         in.a = first_d ? pick_d(g) : pick_w(g);
     if (info->nargs > 1)

@@ -8,10 +8,10 @@
 #include "engine/ir/ir.h"
 
 struct ir_random_opts {
-    unsigned max_ops;    /* about how many ops */
-    uint32_t base, mask; /* addresses of accesses: base + (random & mask); mask 0: no accesses */
-    bool calls;          /* helpers, any */
-    bool ends_any;       /* exit_ind, exit_loop.. as well as exit */
+    unsigned max_ops;               /* about how many ops */
+    uint32_t base, mask;            /* addresses of accesses: base + (random & mask); mask 0: no accesses */
+    bool calls;                     /* helpers, any */
+    bool ends_any;                  /* exit_ind, exit_loop.. as well as exit */
     unsigned env_offset, env_words; /* ld_env/st_env use these words; 0: none */
 };
 

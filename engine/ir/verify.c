@@ -106,8 +106,7 @@ static const char *arg_types(enum ir_op op)
 
 static _Thread_local char complaint[160];
 
-static const char *wrong(const struct ir_block *b, uint32_t i, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);
+static const char *wrong(const struct ir_block *b, uint32_t i, const char *fmt, ...) PRINTF_LIKE(3, 4);
 static const char *wrong(const struct ir_block *b, uint32_t i, const char *fmt, ...)
 {
     int n = 0;

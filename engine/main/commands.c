@@ -67,8 +67,10 @@ static int run(char **argv)
         return report(&e);
     }
     if (o.kernel && (o.image || o.raw)) {
-        error_set(&e, 2, o.raw ? "--raw and --kernel are two ways to start; give one"
-                               : "%s and --kernel are two things to start; give one", o.image);
+        error_set(&e, 2,
+                  o.raw ? "--raw and --kernel are two ways to start; give one"
+                        : "%s and --kernel are two things to start; give one",
+                  o.image);
         return report(&e);
     }
     if (!o.kernel && (o.initrd || o.append)) {

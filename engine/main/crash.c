@@ -22,12 +22,12 @@
 #include "strategies/tb-cache/tb_cache.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_HANDLERS 0
+# define OWN_HANDLERS 0
 #else
-#define OWN_HANDLERS 1
+# define OWN_HANDLERS 1
 #endif
 #define ALT_STACK_BYTES ((size_t)256 << 10)
-#define CODE_SHOWN 48 /* bytes around the failing instruction */
+#define CODE_SHOWN      48 /* bytes around the failing instruction */
 
 static const struct resolved *config; /* const after LAUNCH */
 static _Thread_local void *alt_stack;
@@ -96,8 +96,8 @@ static void handler(int sig, siginfo_t *info, void *context)
             ours ? ", in code memory" : "");
     print_run();
     if (ours) {
-        static const char *const names[] = {"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi",
-                                            "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp"};
+        static const char *const names[] = {"r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15",
+                                            "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp"};
         for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
             fprintf(stderr, "  %-3s %016llx%s", names[i], (unsigned long long)uc->uc_mcontext.gregs[i],
                     i % 4 == 3 ? "\n" : "");

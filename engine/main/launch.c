@@ -47,7 +47,8 @@
 #include "strategies/tb-lifetime/tb_lifetime.h"
 
 #define SECOND_NS UINT64_C(1000000000)
-#define STOP_GRACE_NS (5 * SECOND_NS) /* a vCPU that has not come to a safepoint by then is stuck in a call of ours or the host's */
+#define STOP_GRACE_NS \
+ (5 * SECOND_NS) /* a vCPU that has not come to a safepoint by then is stuck in a call of ours or the host's */
 
 static struct machine machine;
 static const struct run_options *options; /* const after LAUNCH */
@@ -61,7 +62,7 @@ static struct {
     enum machine_end how;
     int exit_code;
     unsigned inside; /* vCPU threads in their loops */
-} end; /* guarded by end_lock */
+} end;               /* guarded by end_lock */
 
 void machine_request_end(enum machine_end how, int exit_code)
 {

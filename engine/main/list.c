@@ -74,8 +74,8 @@ static void json_scheme(FILE *out, const struct strategy *s)
     for (const struct param *p = s->params; p && p->name; p++) {
         fputs(p == s->params ? "{\"name\": " : ", {\"name\": ", out);
         json_string(out, p->name);
-        fprintf(out, ", \"default\": %" PRIu64 ", \"min\": %" PRIu64 ", \"max\": %" PRIu64 ", \"unit\": ", p->def, p->min,
-                p->max);
+        fprintf(out, ", \"default\": %" PRIu64 ", \"min\": %" PRIu64 ", \"max\": %" PRIu64 ", \"unit\": ", p->def,
+                p->min, p->max);
         json_string(out, p->unit);
         fputs(", \"help\": ", out);
         json_string(out, p->help);

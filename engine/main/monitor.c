@@ -59,8 +59,9 @@ static void print_vcpus(struct vcpu *unused, uintptr_t arg)
     (void)arg;
     for (unsigned i = 0; i < nvcpus; i++) {
         const struct vcpu *v = vcpus[i];
-        say("vCPU %u: pc %08x sp %08x lr %08x mode %02x%s, host thread %" PRIu64 "\n", i, v->r[15] & ~1u, v->r[13], v->r[14],
-            v->cpsr & 0x1f, vcpu_thread(vcpus[i])->state == VT_ASLEEP ? ", asleep" : "", vcpu_thread(vcpus[i])->host_tid);
+        say("vCPU %u: pc %08x sp %08x lr %08x mode %02x%s, host thread %" PRIu64 "\n", i, v->r[15] & ~1u, v->r[13],
+            v->r[14], v->cpsr & 0x1f, vcpu_thread(vcpus[i])->state == VT_ASLEEP ? ", asleep" : "",
+            vcpu_thread(vcpus[i])->host_tid);
     }
 }
 

@@ -29,8 +29,8 @@ struct option_row {
 
 static const struct option_row rows[] = {
 #define SECTION(title) {.section = (title)},
-#define OPTION(kind, field, name, arg, def, lo, hi, unit, help)                                    \
-    {kind, offsetof(struct run_options, field), name, arg, def, lo, hi, unit, help, NULL},
+#define OPTION(kind, field, name, arg, def, lo, hi, unit, help) \
+ {kind, offsetof(struct run_options, field), name, arg, def, lo, hi, unit, help, NULL},
 #include "engine/main/options.def"
 #undef OPTION
 #undef SECTION
@@ -176,13 +176,9 @@ static bool set_option(struct run_options *o, const struct option_row *r, const 
     }
     switch (r->kind) {
     case NUM:
-    case SIZE:
-        return parse_number(r, text, at, e);
-    case CHOICE:
-        return parse_choice(r, text, at, e);
-    default:
-        *(const char **)at = text;
-        return true;
+    case SIZE: return parse_number(r, text, at, e);
+    case CHOICE: return parse_choice(r, text, at, e);
+    default: *(const char **)at = text; return true;
     }
 }
 
@@ -292,7 +288,8 @@ static bool parse_dump(struct resolved *r, const struct run_options *o, struct e
     char *end = NULL, *end2 = NULL;
     uint64_t lo = strtoull(text, &end, 16), hi = dots ? strtoull(dots + 2, &end2, 16) : lo;
     if (end == text || (dots ? end != dots || end2 == dots + 2 || *end2 : *end) || lo > hi || hi > UINT32_MAX) {
-        error_set(e, 2, "--dump-pc=%s: write two addresses in hexadecimal, the lower one first: 80000000..800000ff", text);
+        error_set(e, 2, "--dump-pc=%s: write two addresses in hexadecimal, the lower one first: 80000000..800000ff",
+                  text);
         return false;
     }
     r->dump_lo = (uint32_t)lo;
@@ -408,19 +405,11 @@ static void print_row(FILE *out, const struct option_row *r, const struct run_op
     json_string(out, key);
     fputs(": ", out);
     switch (r->kind) {
-    case FLAG:
-        fputs(*(const bool *)at ? "true" : "false", out);
-        break;
+    case FLAG: fputs(*(const bool *)at ? "true" : "false", out); break;
     case NUM:
-    case SIZE:
-        fprintf(out, "%" PRIu64, *(const uint64_t *)at);
-        break;
-    case CHOICE:
-        print_choice(out, r->arg, *(const unsigned *)at);
-        break;
-    default:
-        json_string(out, *(const char *const *)at);
-        break;
+    case SIZE: fprintf(out, "%" PRIu64, *(const uint64_t *)at); break;
+    case CHOICE: print_choice(out, r->arg, *(const unsigned *)at); break;
+    default: json_string(out, *(const char *const *)at); break;
     }
 }
 

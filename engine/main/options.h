@@ -21,9 +21,9 @@ struct run_options {
 #include "engine/main/options.def"
 #undef OPTION
 #undef SECTION
-    const char *axis[MAX_AXES];      /* as typed behind --<axis>=; NULL: the default */
-    const char *image;               /* NULL: none given */
-    const char *const *guest_args;   /* NULL-terminated, the image first; points into argv */
+    const char *axis[MAX_AXES];    /* as typed behind --<axis>=; NULL: the default */
+    const char *image;             /* NULL: none given */
+    const char *const *guest_args; /* NULL-terminated, the image first; points into argv */
 };
 
 enum { SEMIHOSTING_ON, SEMIHOSTING_OFF }; /* in the order of options.def */

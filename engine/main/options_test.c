@@ -36,10 +36,24 @@ static void sizes(void **state)
     static const struct {
         const char *text;
         uint64_t bytes; /* 0: refused */
-    } rows[] = {
-        {"1", 1}, {"4096", 4096}, {"0x10", 16}, {"1K", 1 << 10}, {"3k", 3 << 10}, {"256M", 256 << 20},
-        {"2G", UINT64_C(2) << 30}, {"17179869183G", UINT64_C(17179869183) << 30}, {"17179869184G", 0}, {"K", 0},
-        {"1T", 0}, {"1KB", 0}, {"-1", 0}, {"+1", 0}, {" 1", 0}, {"1 ", 0}, {"1.5G", 0}, {"18446744073709551616", 0}};
+    } rows[] = {{"1", 1},
+                {"4096", 4096},
+                {"0x10", 16},
+                {"1K", 1 << 10},
+                {"3k", 3 << 10},
+                {"256M", 256 << 20},
+                {"2G", UINT64_C(2) << 30},
+                {"17179869183G", UINT64_C(17179869183) << 30},
+                {"17179869184G", 0},
+                {"K", 0},
+                {"1T", 0},
+                {"1KB", 0},
+                {"-1", 0},
+                {"+1", 0},
+                {" 1", 0},
+                {"1 ", 0},
+                {"1.5G", 0},
+                {"18446744073709551616", 0}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         char word[64];
         struct run_options o;
@@ -86,8 +100,10 @@ static void nearest(void **state)
     (void)state;
     static const struct {
         const char *typed, *name;
-    } rows[] = {{"aple", "apple"}, {"banan", "banana"}, {"cerry", "cherry"}, {"figs", "fig"}, {"apple", "apple"},
-                {"zzzzzz", NULL}, {"", NULL}, {"a name that is very much longer than any option is", NULL}};
+    } rows[] = {{"aple", "apple"},   {"banan", "banana"},
+                {"cerry", "cherry"}, {"figs", "fig"},
+                {"apple", "apple"},  {"zzzzzz", NULL},
+                {"", NULL},          {"a name that is very much longer than any option is", NULL}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const char *got = nearest_name(rows[i].typed, fruit);
         if (rows[i].name)
@@ -102,8 +118,8 @@ static void noise(void **state)
 {
     (void)state;
     static const char letters[] = "-=,:.0123456789KMGabcdefghijklmnopqrstuvwxyz";
-    static const char *const starts[] = {"--smp=", "--memory=", "--dump-pc=", "--chaos=", "--pin=", "--log=",
-                                         "--atomics=", "--atomics=llsc:", "--stats=", "--", "-", ""};
+    static const char *const starts[] = {"--smp=",     "--memory=",       "--dump-pc=", "--chaos=", "--pin=", "--log=",
+                                         "--atomics=", "--atomics=llsc:", "--stats=",   "--",       "-",      ""};
     struct rng r;
     rng_seed(&r, 20160330);
     for (unsigned i = 0; i < 20000; i++) {
@@ -126,8 +142,12 @@ static void json_strings(void **state)
     (void)state;
     static const struct {
         const char *s, *json;
-    } rows[] = {{NULL, "null"}, {"", "\"\""}, {"a b", "\"a b\""}, {"q\"b\\", "\"q\\\"b\\\\\""},
-                {"\n\t\x7f", "\"\\u000a\\u0009\\u007f\""}, {"\xc3\xa9", "\"\\u00c3\\u00a9\""}};
+    } rows[] = {{NULL, "null"},
+                {"", "\"\""},
+                {"a b", "\"a b\""},
+                {"q\"b\\", "\"q\\\"b\\\\\""},
+                {"\n\t\x7f", "\"\\u000a\\u0009\\u007f\""},
+                {"\xc3\xa9", "\"\\u00c3\\u00a9\""}};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         char *text = NULL;
         size_t bytes;
@@ -142,8 +162,9 @@ static void json_strings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),      cmocka_unit_test(the_rest_belongs_to_the_guest), cmocka_unit_test(nearest),
-        cmocka_unit_test(noise),      cmocka_unit_test(json_strings),
+        cmocka_unit_test(sizes),        cmocka_unit_test(the_rest_belongs_to_the_guest),
+        cmocka_unit_test(nearest),      cmocka_unit_test(noise),
+        cmocka_unit_test(json_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

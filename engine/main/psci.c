@@ -35,12 +35,12 @@ enum {
 enum { SUCCESS = 0, NOT_SUPPORTED = -1, INVALID_PARAMETERS = -2, ALREADY_ON = -4, ON_PENDING = -5 };
 enum { STATE_ON = 0, STATE_OFF = 1, STATE_PENDING = 2 }; /* as AFFINITY_INFO tells them */
 
-#define VERSION_0_2 0x00000002u
+#define VERSION_0_2  0x00000002u
 #define NO_MIGRATION 2u
 
-static enum psci_method method;          /* const after LAUNCH */
+static enum psci_method method;           /* const after LAUNCH */
 static _Atomic uint32_t state[MAX_VCPUS]; /* PS1 */
-static _Atomic uint32_t resets; /* W: all vCPUs stopped; R: any, relaxed */
+static _Atomic uint32_t resets;           /* W: all vCPUs stopped; R: any, relaxed */
 
 struct start {
     uint32_t entry, context, resets;
@@ -141,7 +141,7 @@ static bool call(struct vcpu *v, bool hvc, uint32_t imm)
     case SYSTEM_OFF:
     case SYSTEM_RESET:
         machine_request_end(function == SYSTEM_OFF ? END_SHUTDOWN : END_RESET, 0);
-        leave_behind(v); /* the safepoint does not come back */
+        leave_behind(v);                                     /* the safepoint does not come back */
     default: v->r[0] = (uint32_t)NOT_SUPPORTED; return true; /* MIGRATE among them */
     }
 }

@@ -36,9 +36,10 @@ static const struct {
 };
 
 /* The slow-path hooks of strategies: calls that a scheme's inline code could not avoid. */
-static const enum counter_id hooks[] = {CNT_LDREX,       CNT_STREX_OK,     CNT_STREX_FAIL,  CNT_EXCL_BREAKS, CNT_EXCL_PAGES,
-                                        CNT_SAFE_WORK,   CNT_SLOW_LOADS,   CNT_SLOW_STORES, CNT_SMC_STORES,  CNT_TB_FIND,
-                                        CNT_TB_INVALIDATED, CNT_TB_FLUSHES, CNT_JC_MISS,    CNT_HELPER_CALLS};
+static const enum counter_id hooks[] = {CNT_LDREX,      CNT_STREX_OK,    CNT_STREX_FAIL,     CNT_EXCL_BREAKS,
+                                        CNT_EXCL_PAGES, CNT_SAFE_WORK,   CNT_SLOW_LOADS,     CNT_SLOW_STORES,
+                                        CNT_SMC_STORES, CNT_TB_FIND,     CNT_TB_INVALIDATED, CNT_TB_FLUSHES,
+                                        CNT_JC_MISS,    CNT_HELPER_CALLS};
 
 static uint64_t total(enum counter_id id)
 {
@@ -95,8 +96,9 @@ static void json_histograms(FILE *out)
     fputs("\"histograms\": {", out);
     for (size_t i = 0; i < ARRAY_SIZE(histograms); i++) {
         const struct histogram *h = histograms[i].h;
-        fprintf(out, "%s\n  \"%s\": {\"unit\": \"ns\", \"count\": %" PRIu64 ", \"sum\": %" PRIu64 ", \"p50\": %" PRIu64
-                     ", \"p99\": %" PRIu64 ", \"max\": %" PRIu64 ", \"help\": ",
+        fprintf(out,
+                "%s\n  \"%s\": {\"unit\": \"ns\", \"count\": %" PRIu64 ", \"sum\": %" PRIu64 ", \"p50\": %" PRIu64
+                ", \"p99\": %" PRIu64 ", \"max\": %" PRIu64 ", \"help\": ",
                 i ? "," : "", histograms[i].name, h->count, h->sum, hist_percentile(h, 50), hist_percentile(h, 99),
                 h->max);
         json_string(out, histograms[i].help);

@@ -26,12 +26,11 @@ void fake_watch_saw(struct fake_watch *w, const void *val, size_t bytes)
     memcpy(&w->last, val, bytes < 4 ? bytes : 4);
 }
 
-void fake_map(unsigned mode, gva va, uint32_t bytes, gpa pa, unsigned pte, unsigned shift,
-              unsigned domain)
+void fake_map(unsigned mode, gva va, uint32_t bytes, gpa pa, unsigned pte, unsigned shift, unsigned domain)
 {
     for (uint32_t off = 0; off < bytes; off += GUEST_PAGE_SIZE)
-        ptes[mode][(va + off) >> 12] = (struct fake_pte){(uint32_t)((pa + off) >> 12), (uint8_t)pte,
-                                                         (uint8_t)shift, (uint8_t)domain};
+        ptes[mode][(va + off) >> 12] =
+            (struct fake_pte){(uint32_t)((pa + off) >> 12), (uint8_t)pte, (uint8_t)shift, (uint8_t)domain};
 }
 
 void fake_map_both(gva va, uint32_t bytes, gpa pa, unsigned pte)
@@ -40,8 +39,7 @@ void fake_map_both(gva va, uint32_t bytes, gpa pa, unsigned pte)
     fake_map(MMU_PRIV, va, bytes, pa, pte, 12, 0);
 }
 
-WEAK bool arm_translate(struct vcpu *v, gva va, enum access acc, unsigned mode,
-                        struct walk_result *out)
+WEAK bool arm_translate(struct vcpu *v, gva va, enum access acc, unsigned mode, struct walk_result *out)
 {
     (void)v;
     struct fake_pte *p = &ptes[mode][va >> 12];

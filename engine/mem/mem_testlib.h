@@ -24,12 +24,12 @@ struct fake_abort {
 extern struct fake_abort fake_abort;
 
 /* Run an expression; afterwards fake_abort says whether it left. */
-#define TRY(v, expr)                                                                               \
-    do {                                                                                           \
-        memset(&fake_abort, 0, sizeof(fake_abort));                                                \
-        if (!setjmp((v)->leave))                                                                   \
-            (void)(expr);                                                                          \
-    } while (0)
+#define TRY(v, expr)                          \
+ do {                                         \
+  memset(&fake_abort, 0, sizeof(fake_abort)); \
+  if (!setjmp((v)->leave))                    \
+   (void)(expr);                              \
+ } while (0)
 
 /* Stores that were noticed: done and recorded under the lock. */
 struct fake_watch {
@@ -43,7 +43,7 @@ extern struct fake_watch fake_code;
 extern _Atomic unsigned fake_code_stores, fake_code_kills; /* calls of tb_store_code with and without a value */
 
 /* A machine with 2 MiB of RAM at 0x80000000, an alias of it at 0, and n vCPUs in System mode. */
-#define TEST_RAM UINT64_C(0x80000000)
+#define TEST_RAM       UINT64_C(0x80000000)
 #define TEST_RAM_BYTES (2u << 20)
 void fake_machine(unsigned cpus, uint64_t ram_bytes);
 void fake_machine_free(void);

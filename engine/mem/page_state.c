@@ -41,8 +41,7 @@ uint32_t page_store_begin(struct vcpu *v, gpa canon)
         if (bit != busy && (old & bit))
             return flags;
         /* seq_cst: other side is the fetch in page_set_flag(). */
-        if (atomic_compare_exchange_weak_explicit(state, &old, old | bit, memory_order_seq_cst,
-                                                  memory_order_relaxed))
+        if (atomic_compare_exchange_weak_explicit(state, &old, old | bit, memory_order_seq_cst, memory_order_relaxed))
             return flags;
     }
 }
@@ -72,8 +71,7 @@ bool page_set_flag(struct vcpu *v, gpa canon, uint32_t flag)
         if (new == old)
             break;
         /* seq_cst: other sides are page_store_begin() and the look after a device's store (phys.c). */
-    } while (!atomic_compare_exchange_weak_explicit(state, &old, new, memory_order_seq_cst,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(state, &old, new, memory_order_seq_cst, memory_order_relaxed));
     /* The flag stood and nothing changed: acquire for what page_store_end() released. */
     atomic_load_explicit(state, memory_order_acquire);
     if (new &own) {
@@ -93,8 +91,7 @@ void page_clear_flag(gpa canon, uint32_t flag)
 void softmmu_drop_storers(gpa canon)
 {
     _Atomic uint32_t *state = page_state(canon);
-    uint32_t old = atomic_fetch_and_explicit(state, ~(uint32_t)(PAGE_STORERS | PAGE_XSTORERS),
-                                             memory_order_relaxed);
+    uint32_t old = atomic_fetch_and_explicit(state, ~(uint32_t)(PAGE_STORERS | PAGE_XSTORERS), memory_order_relaxed);
     for (unsigned i = 0; i < nvcpus; i++) {
         if (bit(old, i) || bit(old, i + 16))
             tlb_drop_frame(vcpus[i], canon & ~(gpa)(GUEST_PAGE_SIZE - 1));

@@ -17,9 +17,9 @@
 #include "engine/mem/mem_testlib.h"
 #include "strategies/atomics/atomics.h"
 
-#define ROUNDS 3000
+#define ROUNDS  3000
 #define SECONDS 5 /* on a busy host each handshake costs time slices: fewer rounds then */
-#define VA     0x00400000u
+#define VA      0x00400000u
 
 static _Atomic bool stop, pause_wanted, paused;
 static _Atomic unsigned plain_stores, watched_stores; /* by the flat entries */

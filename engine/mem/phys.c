@@ -108,18 +108,15 @@ static inline bool is_ram(const struct region *r)
 bool mem_add_ram(gpa base, uint64_t bytes, struct error *e)
 {
     CHECK(!(bytes % GUEST_PAGE_SIZE), "RAM of %#" PRIx64 " bytes", bytes);
-    void *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *host = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     size_t state_bytes = (bytes >> GUEST_PAGE_BITS) * sizeof(uint32_t);
-    void *state = mmap(NULL, state_bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *state = mmap(NULL, state_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (host == MAP_FAILED || state == MAP_FAILED) {
         if (host != MAP_FAILED)
             munmap(host, bytes);
         if (state != MAP_FAILED)
             munmap(state, state_bytes);
-        error_set(e, 1, "the host cannot give %" PRIu64 " MiB of memory for the guest's RAM",
-                  bytes >> 20);
+        error_set(e, 1, "the host cannot give %" PRIu64 " MiB of memory for the guest's RAM", bytes >> 20);
         return false;
     }
     madvise(host, bytes, MADV_HUGEPAGE); /* only a wish */
@@ -134,8 +131,7 @@ bool mem_add_ram(gpa base, uint64_t bytes, struct error *e)
 void mem_add_alias(gpa base, uint64_t bytes, gpa target)
 {
     const struct region *t = find(target);
-    CHECK(is_ram(t) && target - t->base <= t->bytes - bytes && bytes <= t->bytes &&
-              !(target % GUEST_PAGE_SIZE),
+    CHECK(is_ram(t) && target - t->base <= t->bytes - bytes && bytes <= t->bytes && !(target % GUEST_PAGE_SIZE),
           "alias of what is not RAM: %#" PRIx64, target);
     uint64_t off = target - t->base;
     struct region *r = new_region(ALIAS, base, bytes, "ram alias");
@@ -191,8 +187,7 @@ uint64_t mem_ram_bytes(void)
 
 static int by_base(const void *a, const void *b)
 {
-    const struct region *x = *(const struct region *const *)a,
-                        *y = *(const struct region *const *)b;
+    const struct region *x = *(const struct region *const *)a, *y = *(const struct region *const *)b;
     return (x->base > y->base) - (x->base < y->base);
 }
 
@@ -207,8 +202,8 @@ void mem_print_map(void (*line)(const char *text))
         char text[160], of[48] = "";
         if (r->kind == ALIAS)
             snprintf(of, sizeof(of), " of %010" PRIx64, r->canon);
-        snprintf(text, sizeof(text), "%010" PRIx64 "-%010" PRIx64 " %s%s", r->base,
-                 r->base + r->bytes - 1, r->name, of);
+        snprintf(text, sizeof(text), "%010" PRIx64 "-%010" PRIx64 " %s%s", r->base, r->base + r->bytes - 1, r->name,
+                 of);
         line(text);
     }
 }
@@ -318,7 +313,7 @@ enum mem_result mem_mmio_write(gpa pa, unsigned size, int cpu, uint32_t val)
         device_unlock();
     }
     if (!ok)
-        dlog(DEV, "cpu %d: write of %#x, %u bytes, at %#" PRIx64 " (%s) refused", cpu, val, size,
-             pa, r->name ? r->name : "nothing there");
+        dlog(DEV, "cpu %d: write of %#x, %u bytes, at %#" PRIx64 " (%s) refused", cpu, val, size, pa,
+             r->name ? r->name : "nothing there");
     return ok ? MEM_OK : MEM_UNASSIGNED;
 }

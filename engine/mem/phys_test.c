@@ -58,8 +58,7 @@ static void find_regions(void **state)
     uint8_t *first = mem_ram_ptr(TEST_RAM, &canon);
     assert_non_null(first);
     assert_int_equal(canon, TEST_RAM);
-    assert_ptr_equal(mem_ram_ptr(TEST_RAM + TEST_RAM_BYTES - 1, &canon),
-                     first + TEST_RAM_BYTES - 1);
+    assert_ptr_equal(mem_ram_ptr(TEST_RAM + TEST_RAM_BYTES - 1, &canon), first + TEST_RAM_BYTES - 1);
     assert_null(mem_ram_ptr(TEST_RAM + TEST_RAM_BYTES, &canon));
     assert_null(mem_ram_ptr(TEST_RAM - 1, NULL));
     assert_null(mem_ram_ptr(0x1c090000, NULL));
@@ -113,8 +112,7 @@ static void devices(void **state)
     assert_int_equal(dev.off, 0x3ffffe);
     assert_int_equal(dev.val, 0x1234);
     assert_int_equal(mem_mmio_read(0x1c0a00fc, 4, 0, &x), MEM_OK);
-    assert_int_equal(mem_mmio_read(0x1c0a0100, 4, 0, &x),
-                     MEM_UNASSIGNED); /* behind its end in its page */
+    assert_int_equal(mem_mmio_read(0x1c0a0100, 4, 0, &x), MEM_UNASSIGNED); /* behind its end in its page */
     assert_int_equal(mem_mmio_read(0x1c091000, 4, 0, &x), MEM_UNASSIGNED);
     dev.refuse = true;
     assert_int_equal(mem_mmio_write(0x1c090000, 4, 0, 1), MEM_UNASSIGNED);

@@ -43,8 +43,7 @@ static void check_alignment(struct vcpu *v, gva va, uint32_t mem, bool write)
 
 /* -- One piece, within one page ------------------------------------------------------------------------- */
 
-static void load_device(struct vcpu *v, const struct tlb_entry *e, gva va, void *buf,
-                        unsigned bytes)
+static void load_device(struct vcpu *v, const struct tlb_entry *e, gva va, void *buf, unsigned bytes)
 {
     gpa pa = e->pa | OFFSET(va);
     uint32_t word[2];
@@ -57,8 +56,7 @@ static void load_device(struct vcpu *v, const struct tlb_entry *e, gva va, void 
     memcpy(buf, word, bytes);
 }
 
-static void store_device(struct vcpu *v, const struct tlb_entry *e, gva va, const void *val,
-                         unsigned bytes)
+static void store_device(struct vcpu *v, const struct tlb_entry *e, gva va, const void *val, unsigned bytes)
 {
     gpa pa = e->pa | OFFSET(va);
     unsigned each = bytes < 4 ? bytes : 4;
@@ -90,8 +88,7 @@ static void fill_watched(struct vcpu *v, struct tlb_entry *e, gpa canon)
         tlb_fill(v, e, IN_WATCHED);
 }
 
-static void store_piece(struct vcpu *v, struct tlb_entry *e, gva va, const void *val,
-                        unsigned bytes)
+static void store_piece(struct vcpu *v, struct tlb_entry *e, gva va, const void *val, unsigned bytes)
 {
     if (UNLIKELY(!e->host)) {
         store_device(v, e, va, val, bytes);
@@ -122,8 +119,7 @@ static void store_piece(struct vcpu *v, struct tlb_entry *e, gva va, const void 
 
 /* The memory type's word on an unaligned access to the page of e. A device behind memory called normal faults too: it
  * has no bytes to put together. */
-static void check_type(struct vcpu *v, const struct tlb_entry *e, gva va, unsigned bytes,
-                       bool write)
+static void check_type(struct vcpu *v, const struct tlb_entry *e, gva va, unsigned bytes, bool write)
 {
     unsigned unit = bytes == 8 ? 4 : bytes; /* a doubleword is a pair of words */
     if ((va & (unit - 1)) && (e->device || !e->host))
@@ -289,8 +285,7 @@ bool softmmu_fetch(struct vcpu *v, gva va, bool raise, gpa *canon, const uint8_t
 {
     unsigned mode = vcpu_mmu_mode(v);
     uint32_t fsr = 0;
-    struct tlb_entry *e =
-        raise ? tlb_translate(v, va, ACC_FETCH, mode) : tlb_try(v, va, ACC_FETCH, mode, &fsr);
+    struct tlb_entry *e = raise ? tlb_translate(v, va, ACC_FETCH, mode) : tlb_try(v, va, ACC_FETCH, mode, &fsr);
     if (!e)
         return false;
     if (!e->host) {
@@ -316,8 +311,7 @@ static bool debug_access(struct vcpu *v, gva va, void *out, const void *in, size
         if (n > bytes - done)
             n = bytes - done;
         gpa pa = (w.pa & ~(gpa)(GUEST_PAGE_SIZE - 1)) | OFFSET(at);
-        enum mem_result r =
-            in ? mem_write(pa, (const char *)in + done, n) : mem_read(pa, (char *)out + done, n);
+        enum mem_result r = in ? mem_write(pa, (const char *)in + done, n) : mem_read(pa, (char *)out + done, n);
         if (r != MEM_OK)
             return false;
         done += n;

@@ -28,14 +28,14 @@
 enum access { ACC_LOAD, ACC_STORE, ACC_FETCH };
 
 struct walk_result {
-    gpa pa;            /* of the page that contains va: 4 KiB frame */
+    gpa pa;                 /* of the page that contains va: 4 KiB frame */
     bool read, write, exec; /* allowed for the mode asked */
-    bool global;       /* not tagged with an ASID */
-    bool device;       /* strongly-ordered or device memory: unaligned accesses fault */
-    uint8_t page_shift; /* 12, 16, 20, 24, 21, 30: size of the mapping */
-    uint8_t domain;    /* 0..15; 0 with long descriptors */
+    bool global;            /* not tagged with an ASID */
+    bool device;            /* strongly-ordered or device memory: unaligned accesses fault */
+    uint8_t page_shift;     /* 12, 16, 20, 24, 21, 30: size of the mapping */
+    uint8_t domain;         /* 0..15; 0 with long descriptors */
     /* If !ok: */
-    uint32_t fsr;      /* fault status as for DFSR/IFSR, without WnR */
+    uint32_t fsr; /* fault status as for DFSR/IFSR, without WnR */
 };
 /* Translate va for an access of mode MMU_USER or MMU_PRIV. Returns true if mapped and the access is
  * allowed (out->read.. say what else is); false: out->fsr. Own thread. May read guest page tables by mem_read. */

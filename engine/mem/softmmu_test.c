@@ -244,8 +244,7 @@ static void fetches(void **state)
     assert_true(softmmu_fetch(v, VA + 0x3abc, true, &canon, &host));
     assert_int_equal(canon, TEST_RAM + 0x4000);
     assert_ptr_equal(host, mem_ram_ptr(TEST_RAM + 0x4000, NULL));
-    assert_int_equal(v->flat.exec[MMU_PRIV][(VA + 0x3000) >> 12],
-                     (TEST_RAM + 0x4000) >> 12 << 1 | 1);
+    assert_int_equal(v->flat.exec[MMU_PRIV][(VA + 0x3000) >> 12], (TEST_RAM + 0x4000) >> 12 << 1 | 1);
     fake_map_both(VA + 0x2000, 0x1000, TEST_RAM, PTE_R | PTE_W);
     assert_false(softmmu_fetch(v, VA + 0x2000, false, &canon, &host));
     TRY(v, softmmu_fetch(v, VA + 0x2000, true, &canon, &host));
@@ -256,7 +255,6 @@ static void fetches(void **state)
     assert_int_equal(fake_abort.fsr, 8);
     consistent();
 }
-
 
 static bool jc_has(gva pc, unsigned mode)
 {
@@ -303,9 +301,7 @@ static void flush_by_page_takes_all_of_a_larger_one(void **state)
         fake_map(MMU_PRIV, base, 0x100000, TEST_RAM, PTE_RWX | PTE_GLOBAL, shifts[i], 0);
         slow_load(v, base + far, MEM_32);
         slow_load(v, VA, MEM_32);
-        softmmu_flush_page(v, base + (shifts[i] == 30   ? 0x30000000
-                                      : shifts[i] == 24 ? 0x800000
-                                                        : 0));
+        softmmu_flush_page(v, base + (shifts[i] == 30 ? 0x30000000 : shifts[i] == 24 ? 0x800000 : 0));
         assert_int_equal(v->flat.load[MMU_PRIV][(base + far) >> 12], 0);
         assert_int_not_equal(v->flat.load[MMU_PRIV][VA >> 12], 0);
         consistent();
@@ -637,8 +633,8 @@ static void soak(void **state)
             where[p] = 16 + (unsigned)rand() % 64;
             bool global = rand() % 2;
             for (unsigned mode = 0; mode < MMU_MODES; mode++)
-                fake_map(mode, va, 0x1000, TEST_RAM + where[p] * 0x1000,
-                         PTE_RWX | (global ? PTE_GLOBAL : 0), 12, (unsigned)rand() % 4);
+                fake_map(mode, va, 0x1000, TEST_RAM + where[p] * 0x1000, PTE_RWX | (global ? PTE_GLOBAL : 0), 12,
+                         (unsigned)rand() % 4);
             if (rand() % 4)
                 softmmu_flush_page(v, va);
             else
@@ -664,8 +660,7 @@ static void soak(void **state)
         }
         uint32_t word = atomic_load(page_state(TEST_RAM + where[p] * 0x1000));
         if (word & (PAGE_CODE | PAGE_EXCL))
-            assert_int_equal(v->flat.store[MMU_PRIV][va >> 12] | v->flat.store[MMU_USER][va >> 12],
-                             0);
+            assert_int_equal(v->flat.store[MMU_PRIV][va >> 12] | v->flat.store[MMU_USER][va >> 12], 0);
         if ((word & PAGE_CODE) || !(word & PAGE_EXCL))
             assert_int_equal(v->flat.watched[MMU_PRIV][va >> 12] | v->flat.watched[MMU_USER][va >> 12], 0);
         if (n % 4000 == 0)

@@ -18,20 +18,20 @@ enum { IN_LOAD = 1, IN_STORE = 2, IN_EXEC = 4, IN_WATCHED = 8 };
 struct tlb_entry {
     gva page;
     uint8_t mode;
-    uint8_t shift;  /* of the mapping it was made from */
+    uint8_t shift; /* of the mapping it was made from */
     uint8_t domain;
     uint8_t rights; /* of the domain, in DACR's two bits, when it was walked */
     uint8_t filled; /* IN_*: flat tables that hold it */
     bool live;
     bool read, write, exec;
-    bool device;    /* memory type; a RAM frame may be mapped as device memory */
-    bool watchpoint; /* see watch.h: never but in IN_EXEC */
-    uint32_t next;  /* same bucket of page, or free list; index + 1, 0 ends */
-    uint32_t fnext; /* same bucket of frame, if IN_STORE or IN_WATCHED */
+    bool device;           /* memory type; a RAM frame may be mapped as device memory */
+    bool watchpoint;       /* see watch.h: never but in IN_EXEC */
+    uint32_t next;         /* same bucket of page, or free list; index + 1, 0 ends */
+    uint32_t fnext;        /* same bucket of frame, if IN_STORE or IN_WATCHED */
     uint32_t dnext, dprev; /* same mode and domain, if filled */
     gpa pa;
-    gpa canon;      /* of the frame */
-    uint8_t *host;  /* of the frame; NULL: not RAM */
+    gpa canon;     /* of the frame */
+    uint8_t *host; /* of the frame; NULL: not RAM */
 };
 
 /* The entry for va with the right to acc, walking if there is none. Raises: arm_data_abort or arm_prefetch_abort. */

@@ -14,7 +14,7 @@ struct vcpu;
 
 enum watch_kind { WATCH_WRITE = 1, WATCH_READ = 2, WATCH_ACCESS = 3 }; /* as bits: what is watched for */
 
-#define WATCHES 256
+#define WATCHES     256
 #define WATCH_BYTES (64u << 10) /* the longest */
 
 /* QUIESCED. False: too many, or too long, or over the end of the address space. Removing one that is not there is no error. */

@@ -89,13 +89,13 @@ static int teardown(void **state)
 }
 
 /* Did the expression hit? */
-#define HITS(expr)                                                                                 \
-    ({                                                                                             \
-        memset(&hit, 0, sizeof hit);                                                               \
-        TRY(v, expr);                                                                              \
-        assert_int_equal(fake_abort.kind, ABORT_NONE);                                             \
-        hit.n == 1;                                                                                \
-    })
+#define HITS(expr)                            \
+ ({                                           \
+memset(&hit, 0, sizeof hit);                   \
+TRY(v, expr);                                  \
+assert_int_equal(fake_abort.kind, ABORT_NONE); \
+hit.n == 1;                                    \
+ })
 
 static void accesses(void **state)
 {
@@ -188,7 +188,8 @@ static void looks(void **state)
     uint8_t buf[16] = {0};
     fake_map_both(VA + 0x3000, 0x1000, TEST_RAM + 0x3000, PTE_X); /* neither read nor written by the guest */
     quiesce_begin(NULL);
-    assert_true(mem_poke(v, VA + 0x2ffc, "12345678", 8) == false); /* the fake walk does not tell where a forbidden page lies */
+    /* The fake walk does not tell where a forbidden page lies. */
+    assert_false(mem_poke(v, VA + 0x2ffc, "12345678", 8));
     assert_int_equal(mem_peek(v, VA + 0x2ffc, buf, 8), 4);
     assert_int_equal(buf[0], 0); /* nothing of it was written */
     assert_true(mem_poke(v, VA + 0xffc, "12345678", 8));

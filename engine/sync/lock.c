@@ -19,7 +19,6 @@ const char *lock_rank_name(enum lock_rank r)
 void lock_rank_failed(enum lock_rank r)
 {
     unsigned top = 31 - (unsigned)__builtin_clz(lock_ranks_held);
-    CHECK(false, "lock order: taking \"%s\" while holding \"%s\" (engine/sync/ranks.def)", names[r],
-          names[top]);
+    CHECK(false, "lock order: taking \"%s\" while holding \"%s\" (engine/sync/ranks.def)", names[r], names[top]);
     __builtin_unreachable();
 }

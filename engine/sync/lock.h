@@ -40,7 +40,10 @@ struct mutex {
 };
 
 /* Most sections are shorter than going to sleep and coming back: glibc's adaptive kind spins a little before it sleeps. */
-#define MUTEX_INIT(r) {.m = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, .rank = (r)}
+#define MUTEX_INIT(r)                                     \
+ {                                                        \
+  .m = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP, .rank = (r) \
+ }
 
 static inline void mutex_init(struct mutex *m, enum lock_rank rank)
 {

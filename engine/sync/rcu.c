@@ -26,7 +26,7 @@
 
 /* ThreadSanitizer does not see into liburcu: say what a grace period orders. */
 static char grace __attribute__((unused));
-#define before_quiescent() annotate_release(&grace)
+#define before_quiescent()   annotate_release(&grace)
 #define after_grace_period() annotate_acquire(&grace)
 
 static _Thread_local unsigned entered;

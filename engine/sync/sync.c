@@ -308,7 +308,8 @@ static void wait_asleep(struct vcpu_thread *t)
         wait_on(&t->wake);
         return;
     }
-    struct timespec until = {.tv_sec = (time_t)(t->until_ns / 1000000000u), .tv_nsec = (long)(t->until_ns % 1000000000u)};
+    struct timespec until = {.tv_sec = (time_t)(t->until_ns / 1000000000u),
+                             .tv_nsec = (long)(t->until_ns % 1000000000u)};
     pthread_cond_timedwait(&t->wake, &q.m, &until);
 }
 

@@ -106,9 +106,9 @@ struct vcpu_thread {
     bool held;                                       /* sync_hold(); guarded by quiesce lock */
     bool at_safepoint;                               /* inside sync_safepoint(), awake; guarded by quiesce lock */
     bool leaving;                                    /* let go, and still in its safepoint; guarded by quiesce lock */
-    bool was_held;                                   /* since the loop last looked: pointers to blocks are lost. Own thread */
-    int pin;                                         /* logical CPU or -1; const after LAUNCH */
-    int observed_cpu;                                /* where it last ran */
+    bool was_held;    /* since the loop last looked: pointers to blocks are lost. Own thread */
+    int pin;          /* logical CPU or -1; const after LAUNCH */
+    int observed_cpu; /* where it last ran */
     uint64_t host_tid;
 };
 
@@ -120,8 +120,7 @@ static inline struct vcpu_thread *vcpu_thread(struct vcpu *v)
 static inline bool sync_wanted(struct vcpu *v)
 {
     /* Relaxed: what the poller then reads is guarded by the quiesce lock. */
-    return UNLIKELY(atomic_load_explicit(&v->poll, memory_order_relaxed) |
-                    (uint32_t)vcpu_thread(v)->sleep);
+    return UNLIKELY(atomic_load_explicit(&v->poll, memory_order_relaxed) | (uint32_t)vcpu_thread(v)->sleep);
 }
 
 bool sync_init_vcpu(struct vcpu *v, struct error *e); /* LAUNCH */

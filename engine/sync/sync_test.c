@@ -488,12 +488,19 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(quiescent_sections_exclude), T(broadcasts_are_acknowledged), T(work_runs_once_in_its_thread),
-        T(quiescent_sections_exclude), T(broadcasts_are_acknowledged), T(late_work_is_dropped),
-        T(equal_requests_coalesce),    T(sleepers_hold_up_nobody),     T(events_are_kept),
+        T(quiescent_sections_exclude),
+        T(broadcasts_are_acknowledged),
+        T(work_runs_once_in_its_thread),
+        T(late_work_is_dropped),
+        T(equal_requests_coalesce),
+        T(sleepers_hold_up_nobody),
+        T(events_are_kept),
         T(other_sleeps),
-        T(the_held_run_no_guest_code), T(who_is_let_go_gets_on), T(a_held_sleeper_sleeps_on),
-        T(grace_periods_protect_readers), T(waits_end_while_vcpus_run),
+        T(the_held_run_no_guest_code),
+        T(who_is_let_go_gets_on),
+        T(a_held_sleeper_sleeps_on),
+        T(grace_periods_protect_readers),
+        T(waits_end_while_vcpus_run),
         cmocka_unit_test(percentiles),
     };
 #undef T

@@ -12,12 +12,9 @@
 static const uint8_t *entry_for(const struct tb_exit *e, const struct tb *dest)
 {
     switch (e->kind) {
-    case TB_LINK_MAIN:
-        return dest->entry_main;
-    case TB_LINK_POLL:
-        return dest->entry_poll;
-    default:
-        return dest->entry_xpage;
+    case TB_LINK_MAIN: return dest->entry_main;
+    case TB_LINK_POLL: return dest->entry_poll;
+    default: return dest->entry_xpage;
     }
 }
 

@@ -19,7 +19,7 @@
 #include "engine/vcpu/vcpu_alloc.h"
 #include "engine/x64/x64.h"
 
-#define EXITS 3
+#define EXITS      3
 #define CODE_BYTES 64
 
 struct fake {
@@ -191,13 +191,13 @@ static void the_middle_of_a_list_leaves(void **state)
 
 /* -- Under threads: linkers with stale pointers against killers ----------------------------------------------------------- */
 
-#define PLACES 12
+#define PLACES      12
 #define GENERATIONS 300
 
 static struct fake pool[PLACES * GENERATIONS];
 static _Atomic(struct fake *) place[PLACES]; /* the living block of each, as a linker finds it */
 static _Atomic bool stop;
-static _Atomic unsigned linking; /* linkers that have begun */
+static _Atomic unsigned linking;                         /* linkers that have begun */
 static pthread_mutex_t page = PTHREAD_MUTEX_INITIALIZER; /* stands for the page locks: one killer at a time a block */
 
 static struct tb *some(struct rng *r)

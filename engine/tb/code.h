@@ -16,20 +16,20 @@ struct tb;
 
 struct code_chunk {
     struct code_pool *pool;
-    size_t begin, size; /* offsets in code memory */
-    size_t fill;        /* guarded by pool lock */
+    size_t begin, size;                                                   /* offsets in code memory */
+    size_t fill;                                                          /* guarded by pool lock */
     enum { CHUNK_FREE, CHUNK_FILLING, CHUNK_FULL, CHUNK_RETIRING } state; /* guarded by pool lock */
-    struct tb *blocks;  /* living blocks in it; guarded by pool lock */
+    struct tb *blocks; /* living blocks in it; guarded by pool lock */
     struct code_chunk *next;
-    uint64_t serial;    /* order of filling; guarded by pool lock */
+    uint64_t serial; /* order of filling; guarded by pool lock */
 };
 
 struct code_pool {
     struct mutex lock;
     struct code_chunk *chunk; /* array */
     unsigned nchunks;
-    struct code_chunk *current; /* guarded by lock */
-    uint64_t serial;            /* guarded by lock */
+    struct code_chunk *current;    /* guarded by lock */
+    uint64_t serial;               /* guarded by lock */
     size_t used_bytes, peak_bytes; /* guarded by lock */
 };
 

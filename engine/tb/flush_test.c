@@ -22,7 +22,7 @@
 #include "strategies/tb-cache/tb_cache.h"
 #include "strategies/tb-lifetime/tb_lifetime.h"
 
-#define RAM UINT64_C(0x80000000)
+#define RAM    UINT64_C(0x80000000)
 #define FRAMES 64
 
 static unsigned chosen; /* the combination of schemes under test */

@@ -19,9 +19,9 @@
 struct tb_page {
     pthread_mutex_t lock;
     gpa frame;
-    struct tb *first; /* guarded by lock; linked by page_next[0 or 1]: see next_of() */
-    uint64_t lines;   /* bit n: bytes 64n..64n+63 may belong to a block; guarded by lock */
-    bool listed;      /* in `coded`; guarded by lock */
+    struct tb *first;           /* guarded by lock; linked by page_next[0 or 1]: see next_of() */
+    uint64_t lines;             /* bit n: bytes 64n..64n+63 may belong to a block; guarded by lock */
+    bool listed;                /* in `coded`; guarded by lock */
     struct tb_page *next_coded; /* const while listed */
 };
 
@@ -140,7 +140,8 @@ static void list_frame(struct tb_page *p)
     p->listed = true;
     p->next_coded = atomic_load_explicit(&coded, memory_order_relaxed);
     /* Release: a later flush may run in any thread, and comes to the frame through the list. */
-    while (!atomic_compare_exchange_weak_explicit(&coded, &p->next_coded, p, memory_order_release, memory_order_relaxed))
+    while (
+        !atomic_compare_exchange_weak_explicit(&coded, &p->next_coded, p, memory_order_release, memory_order_relaxed))
         ;
 }
 

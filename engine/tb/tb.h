@@ -33,7 +33,7 @@ struct tb_exit {
     uint8_t kind;              /* TB_LINK_* : which entry of the destination */
     uint8_t *jump_rw;          /* rel32 in the writable view; NULL: never linked */
     const uint8_t *jump_rx;
-    const uint8_t *stub;       /* where the rel32 points while unlinked */
+    const uint8_t *stub; /* where the rel32 points while unlinked */
 };
 
 enum { TB_LINK_MAIN, TB_LINK_POLL, TB_LINK_XPAGE };
@@ -51,7 +51,7 @@ struct tb {
     /* Offsets in the first frame that the translation depends on: [lo, hi), at least its own bytes. */
     uint16_t dep_lo, dep_hi;
     uint8_t nexits, exits_max;
-    uint8_t owner; /* vCPU that translated it */
+    uint8_t owner;     /* vCPU that translated it */
     _Atomic bool dead; /* T2. Readers elsewhere: relaxed, as a hint */
     struct spin jmp;
     struct tb_exit *in; /* incoming jumps; guarded by jmp */
@@ -61,7 +61,7 @@ struct tb {
     struct ir_block *ir; /* interpreter only: own copy, cut to size */
     struct ir_ins *ir_ins;
 
-    struct tb *page_next[2]; /* frame lists; guarded by the page lock of the frame */
+    struct tb *page_next[2];             /* frame lists; guarded by the page lock of the frame */
     struct tb *chunk_next, **chunk_prev; /* blocks of one code chunk; guarded by the pool's lock */
     struct code_chunk *chunk;
     void *cache_node[2]; /* the tb-cache scheme's own */
@@ -129,10 +129,10 @@ bool tb_chain(struct vcpu *v, struct tb_exit *e, struct tb *dest);
 
 /* -- Death (invalidate.c): primitives that invalidation schemes compose. PAGES context -------------------------------------- */
 
-bool tb_mark_dead(struct tb *tb);   /* false: it was dead */
+bool tb_mark_dead(struct tb *tb);                            /* false: it was dead */
 void tb_unhook(const struct pages_locked *w, struct tb *tb); /* from the index, the frame lists, every jump cache */
-void tb_unchain(struct tb *tb);     /* incoming and outgoing jumps */
-void tb_free_later(struct tb *tb);  /* hand its memory to the lifetime scheme */
+void tb_unchain(struct tb *tb);                              /* incoming and outgoing jumps */
+void tb_free_later(struct tb *tb);                           /* hand its memory to the lifetime scheme */
 void tb_retire(const struct pages_locked *w, struct tb *tb); /* all four in their usual order */
 
 /* Kill one block by the invalidation scheme's retire(). */

@@ -15,8 +15,8 @@ _Thread_local struct vcpu *current_vcpu;
 bool vcpu_alloc(unsigned index, struct error *e)
 {
     /* 56 MiB of address space, of which only what the guest touches becomes memory. */
-    void *p = mmap(NULL, sizeof(struct vcpu), PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p =
+        mmap(NULL, sizeof(struct vcpu), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
         error_set(e, 1, "cannot reserve %zu MiB of address space for vCPU %u: %s; lower --smp or the limit (ulimit -v)",
                   sizeof(struct vcpu) >> 20, index, strerror(errno));

@@ -47,7 +47,7 @@ struct flat_tables {
 /* Jump cache: target (bit 0 = Thumb) -> polled entry of a block, by privilege; probed in emitted code.
  * Index: (pc >> 1) & (JC_ENTRIES - 1).
  * W: owner. Other threads may only store JC_EMPTY to key (atomically): invalidation of a block. */
-#define JC_BITS 12
+#define JC_BITS    12
 #define JC_ENTRIES (1u << JC_BITS)
 /* The key of an empty entry: a target that belongs to another index, so no look-up there ever equals it. */
 #define JC_EMPTY(i) ((i) ? 0u : 2u)
@@ -59,12 +59,12 @@ struct jc_entry {
 
 /* Poll word bits: why translated code should come back to the loop. */
 enum {
-    POLL_WORK = 1,      /* work queue not empty, or someone wants quiescence */
-    POLL_IRQ = 2,       /* an interrupt line is up (checked against masks by the loop) */
-    POLL_STOP = 4,      /* machine ends */
-    POLL_FLUSH = 8,     /* grace period wanted */
+    POLL_WORK = 1,  /* work queue not empty, or someone wants quiescence */
+    POLL_IRQ = 2,   /* an interrupt line is up (checked against masks by the loop) */
+    POLL_STOP = 4,  /* machine ends */
+    POLL_FLUSH = 8, /* grace period wanted */
     POLL_STEP = 16,
-    POLL_CHAOS = 32,    /* fault injection */
+    POLL_CHAOS = 32, /* fault injection */
 };
 
 struct tb;
@@ -79,27 +79,27 @@ struct vcpu {
     /* W: anyone, by atomic or; cleared by the owner at a safepoint. The owner's translated code reads it
      * relaxed at polled entries; vcpu_kick() (sync/) is the other side. */
     _Atomic uint32_t poll;
-    uint32_t thumb;         /* CPSR.T at safepoints: 0 or 1 (also bit 0 of r15 there) */
-    uint32_t q, ge;         /* CPSR.Q (0 or 1), GE (bits 3..0) */
-    uint32_t excl_state;    /* atomics scheme's own, inline code may use: e.g. 1 = reservation held */
-    uint32_t excl_addr;     /*   ... virtual address */
-    uint64_t excl_val;      /*   ... value read */
-    uint64_t excl_host;     /*   ... host address */
-    uint64_t host_rsp;      /* translated code: stack pointer at entry */
-    uint64_t ras_limit;     /* translated code: below this the shadow stack of returns is dropped */
-    uint64_t spill[8];      /* translated code: temporaries */
-    uint64_t guess[2];      /* translated code: likely flat table entries (x64/guess.h) */
+    uint32_t thumb;      /* CPSR.T at safepoints: 0 or 1 (also bit 0 of r15 there) */
+    uint32_t q, ge;      /* CPSR.Q (0 or 1), GE (bits 3..0) */
+    uint32_t excl_state; /* atomics scheme's own, inline code may use: e.g. 1 = reservation held */
+    uint32_t excl_addr;  /*   ... virtual address */
+    uint64_t excl_val;   /*   ... value read */
+    uint64_t excl_host;  /*   ... host address */
+    uint64_t host_rsp;   /* translated code: stack pointer at entry */
+    uint64_t ras_limit;  /* translated code: below this the shadow stack of returns is dropped */
+    uint64_t spill[8];   /* translated code: temporaries */
+    uint64_t guess[2];   /* translated code: likely flat table entries (x64/guess.h) */
     uint32_t guess_votes;
-    uint32_t excl_bit;      /* atomics scheme's own: this vCPU's bit in its words; const after LAUNCH */
-    uint32_t excl_stores;   /* atomics scheme's own: stores to watched frames, modulo 2^32 */
+    uint32_t excl_bit;    /* atomics scheme's own: this vCPU's bit in its words; const after LAUNCH */
+    uint32_t excl_stores; /* atomics scheme's own: stores to watched frames, modulo 2^32 */
 
     /* -- guest state out of the fast path -- */
-    uint32_t cpsr;          /* mode, I F A, E, ...: all but N Z C V Q GE T IT, which live above */
-    uint32_t index;         /* 0..MAX_VCPUS-1; const after LAUNCH */
-    struct arm_sys sys;     /* banked registers, CP15 */
-    uint32_t mbuf[16];      /* ldm/stm slow path */
+    uint32_t cpsr;      /* mode, I F A, E, ...: all but N Z C V Q GE T IT, which live above */
+    uint32_t index;     /* 0..MAX_VCPUS-1; const after LAUNCH */
+    struct arm_sys sys; /* banked registers, CP15 */
+    uint32_t mbuf[16];  /* ldm/stm slow path */
     uint64_t vfp[32] __attribute__((aligned(16))); /* d0..d31; q and s are parts of them */
-    uint64_t vtmp[4];       /* stores of structures: memory's order */
+    uint64_t vtmp[4];                              /* stores of structures: memory's order */
 #define VCPU_FPSCR_IXC 0x10u /* cumulative Inexact and Saturation, as translated code tests and sets them */
 #define VCPU_FPSCR_QC  0x08000000u
     uint32_t fpscr; /* but for N Z C V, 0 here: */
@@ -108,17 +108,17 @@ struct vcpu {
     uint8_t fpcc_v __attribute__((aligned(2))), fpcc_nzc;
 
     /* -- engine -- */
-    jmp_buf leave;          /* vcpu_leave() comes back to the execution loop */
-    uint32_t leave_reason;  /* enum leave_reason */
+    jmp_buf leave;                                     /* vcpu_leave() comes back to the execution loop */
+    uint32_t leave_reason;                             /* enum leave_reason */
     void (*leave_work)(struct vcpu *v, uintptr_t arg); /* LEAVE_SAFEWORK: to be run QUIESCED */
     uintptr_t leave_arg;
-    void *exec;             /* exec/: struct exec_state */
-    void *thread;           /* sync/: struct vcpu_thread */
-    void *tlb;              /* mem/: struct softmmu */
-    void *atomics;          /* atomics scheme: its per-vCPU state */
-    void *inval;            /* invalidation scheme: its per-vCPU state */
-    void *tbcache;          /* tb-cache scheme: its per-vCPU state */
-    void *lifetime;         /* tb-lifetime scheme: its per-vCPU state */
+    void *exec;     /* exec/: struct exec_state */
+    void *thread;   /* sync/: struct vcpu_thread */
+    void *tlb;      /* mem/: struct softmmu */
+    void *atomics;  /* atomics scheme: its per-vCPU state */
+    void *inval;    /* invalidation scheme: its per-vCPU state */
+    void *tbcache;  /* tb-cache scheme: its per-vCPU state */
+    void *lifetime; /* tb-lifetime scheme: its per-vCPU state */
     const struct machine_cpu_ops *cpu_ops;
 
     /* Interrupt lines, enum vcpu_line. W: any thread, atomic; R: owner. Own cache line: devices write it. */
@@ -136,8 +136,8 @@ struct vcpu {
     struct flat_tables flat __attribute__((aligned(4096)));
 };
 
-extern struct vcpu *vcpus[MAX_VCPUS]; /* const after LAUNCH */
-extern unsigned nvcpus;               /* const after LAUNCH */
+extern struct vcpu *vcpus[MAX_VCPUS];           /* const after LAUNCH */
+extern unsigned nvcpus;                         /* const after LAUNCH */
 extern _Thread_local struct vcpu *current_vcpu; /* NULL on other threads */
 
 /* Why a helper or slow path leaves translated code in the middle of an instruction. */
@@ -182,39 +182,40 @@ static inline unsigned vcpu_mmu_mode(const struct vcpu *v)
     return (v->cpsr & 0x1f) == 0x10 ? MMU_USER : MMU_PRIV;
 }
 
-#define COUNTERS(X)                                                                                \
-    X(EXEC_LOOP_PASSES, "exec_loop_passes", "1", "passes of the execution loop")                   \
-    X(TB_ENTERED, "tb_entered", "1", "entries from the loop into translated code")                 \
-    X(TB_TRANSLATED, "tb_translated", "1", "blocks translated")                                    \
-    X(TB_TRANSLATED_INSNS, "tb_translated_insns", "1", "guest instructions translated")            \
-    X(TB_CODE_BYTES, "tb_code_bytes", "B", "host code generated")                                  \
-    X(TB_CHAINED, "tb_chained", "1", "direct jumps patched")                                       \
-    X(TB_CHAIN_REFUSED, "tb_chain_refused", "1", "direct jumps not patched: the invalidation scheme said no") \
-    X(TB_FIND, "tb_find", "1", "look-ups in the index of blocks")                                  \
-    X(TB_FIND_HIT, "tb_find_hit", "1", "of which found")                                           \
-    X(TB_INVALIDATED, "tb_invalidated", "1", "blocks invalidated one by one")                      \
-    X(TB_FLUSHES, "tb_flushes", "1", "flushes of all code")                                        \
-    X(TB_FLUSHED, "tb_flushed", "1", "blocks dropped by flushes")                                  \
-    X(JC_MISS, "jc_miss", "1", "jump cache misses")                                                \
-    X(TLB_FILLS, "tlb_fills", "1", "entries made in the flat tables")                              \
-    X(TLB_FLUSHES, "tlb_flushes", "1", "flushes of the flat tables")                               \
-    X(TLB_FLUSHED_ENTRIES, "tlb_flushed_entries", "1", "entries removed by flushes")               \
-    X(PAGE_WALKS, "page_walks", "1", "guest page table walks")                                     \
-    X(SLOW_LOADS, "slow_loads", "1", "loads that took the slow path")                              \
-    X(SLOW_STORES, "slow_stores", "1", "stores that took the slow path")                           \
-    X(MMIO, "mmio", "1", "device accesses")                                                        \
-    X(LDREX, "ldrex", "1", "load-exclusives in C")                                                 \
-    X(STREX_OK, "strex_ok", "1", "store-exclusives in C that stored")                              \
-    X(STREX_FAIL, "strex_fail", "1", "store-exclusives in C that did not")                         \
-    X(EXCL_BREAKS, "excl_breaks", "1", "reservations broken by this vCPU's stores")                \
-    X(EXCL_PAGES, "excl_pages", "1", "pages made exclusive")                                       \
-    X(SAFE_WORK, "safe_work", "1", "quiescent sections this vCPU asked for")                       \
-    X(SMC_STORES, "smc_stores", "1", "stores to bytes of translated code")                         \
-    X(EXCEPTIONS, "exceptions", "1", "guest exceptions taken")                                     \
-    X(INTERRUPTS, "interrupts", "1", "guest interrupts taken")                                     \
-    X(WFI, "wfi", "1", "sleeps in WFI or WFE")                                                     \
-    X(HELPER_CALLS, "helper_calls", "1", "calls of helpers, other than for memory; counted like guest_insns")                      \
-    X(GUEST_INSNS, "guest_insns", "1", "guest instructions begun, also if their condition fails: by the interpreter, and by translated code if it counts")
+#define COUNTERS(X)                                                                                        \
+ X(EXEC_LOOP_PASSES, "exec_loop_passes", "1", "passes of the execution loop")                              \
+ X(TB_ENTERED, "tb_entered", "1", "entries from the loop into translated code")                            \
+ X(TB_TRANSLATED, "tb_translated", "1", "blocks translated")                                               \
+ X(TB_TRANSLATED_INSNS, "tb_translated_insns", "1", "guest instructions translated")                       \
+ X(TB_CODE_BYTES, "tb_code_bytes", "B", "host code generated")                                             \
+ X(TB_CHAINED, "tb_chained", "1", "direct jumps patched")                                                  \
+ X(TB_CHAIN_REFUSED, "tb_chain_refused", "1", "direct jumps not patched: the invalidation scheme said no") \
+ X(TB_FIND, "tb_find", "1", "look-ups in the index of blocks")                                             \
+ X(TB_FIND_HIT, "tb_find_hit", "1", "of which found")                                                      \
+ X(TB_INVALIDATED, "tb_invalidated", "1", "blocks invalidated one by one")                                 \
+ X(TB_FLUSHES, "tb_flushes", "1", "flushes of all code")                                                   \
+ X(TB_FLUSHED, "tb_flushed", "1", "blocks dropped by flushes")                                             \
+ X(JC_MISS, "jc_miss", "1", "jump cache misses")                                                           \
+ X(TLB_FILLS, "tlb_fills", "1", "entries made in the flat tables")                                         \
+ X(TLB_FLUSHES, "tlb_flushes", "1", "flushes of the flat tables")                                          \
+ X(TLB_FLUSHED_ENTRIES, "tlb_flushed_entries", "1", "entries removed by flushes")                          \
+ X(PAGE_WALKS, "page_walks", "1", "guest page table walks")                                                \
+ X(SLOW_LOADS, "slow_loads", "1", "loads that took the slow path")                                         \
+ X(SLOW_STORES, "slow_stores", "1", "stores that took the slow path")                                      \
+ X(MMIO, "mmio", "1", "device accesses")                                                                   \
+ X(LDREX, "ldrex", "1", "load-exclusives in C")                                                            \
+ X(STREX_OK, "strex_ok", "1", "store-exclusives in C that stored")                                         \
+ X(STREX_FAIL, "strex_fail", "1", "store-exclusives in C that did not")                                    \
+ X(EXCL_BREAKS, "excl_breaks", "1", "reservations broken by this vCPU's stores")                           \
+ X(EXCL_PAGES, "excl_pages", "1", "pages made exclusive")                                                  \
+ X(SAFE_WORK, "safe_work", "1", "quiescent sections this vCPU asked for")                                  \
+ X(SMC_STORES, "smc_stores", "1", "stores to bytes of translated code")                                    \
+ X(EXCEPTIONS, "exceptions", "1", "guest exceptions taken")                                                \
+ X(INTERRUPTS, "interrupts", "1", "guest interrupts taken")                                                \
+ X(WFI, "wfi", "1", "sleeps in WFI or WFE")                                                                \
+ X(HELPER_CALLS, "helper_calls", "1", "calls of helpers, other than for memory; counted like guest_insns") \
+ X(GUEST_INSNS, "guest_insns", "1",                                                                        \
+   "guest instructions begun, also if their condition fails: by the interpreter, and by translated code if it counts")
 
 enum counter_id {
 #define X(id, name, unit, help) CNT_##id,

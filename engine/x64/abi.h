@@ -20,8 +20,7 @@
 /* Host register of guest register g, or NO_REG: r8..r11 stay in v->r[]. */
 static inline int host_of(unsigned g)
 {
-    static const int8_t map[15] = {RDI,    R8,     RSI,    RBX,    R12, R13, R14, R15,
-                                   NO_REG, NO_REG, NO_REG, NO_REG, R9,  R11, R10};
+    static const int8_t map[15] = {RDI, R8, RSI, RBX, R12, R13, R14, R15, NO_REG, NO_REG, NO_REG, NO_REG, R9, R11, R10};
 
     return map[g];
 }
@@ -65,8 +64,7 @@ static inline struct x64_mem greg_mem(unsigned g)
 _Static_assert(VCPU_BIAS == 128, "disp8 window");
 _Static_assert(offsetof(struct vcpu, spill) + sizeof(((struct vcpu *)0)->spill) <= 256,
                "hot fields in the disp8 window");
-_Static_assert(offsetof(struct vcpu, guess) + sizeof(((struct vcpu *)0)->guess) <= 256,
-               "guesses in the disp8 window");
+_Static_assert(offsetof(struct vcpu, guess) + sizeof(((struct vcpu *)0)->guess) <= 256, "guesses in the disp8 window");
 _Static_assert(offsetof(struct vcpu, r) == 0, "registers first");
 _Static_assert(sizeof(((struct vcpu *)0)->nf) == 1 && sizeof(((struct vcpu *)0)->zf) == 1 &&
                    sizeof(((struct vcpu *)0)->cf) == 1 && sizeof(((struct vcpu *)0)->vf) == 1,

@@ -203,8 +203,7 @@ int alloc_temp(struct xlate *x, int prefer)
             if (best < 0 || x->val[x->reg_val[r]].last > x->val[x->reg_val[best]].last)
                 best = r;
         }
-        CHECK(best >= 0, "no scratch register left for %s at pc %#x", ir_op_info[x->in->op].name,
-              x->pc);
+        CHECK(best >= 0, "no scratch register left for %s at pc %#x", ir_op_info[x->in->op].name, x->pc);
         spill(x, best);
     }
     x->locked |= BIT(best);
@@ -213,8 +212,7 @@ int alloc_temp(struct xlate *x, int prefer)
 
 void alloc_take(struct xlate *x, int reg)
 {
-    CHECK(!(x->locked & BIT(reg)), "scratch register %d taken twice by %s", reg,
-          ir_op_info[x->in->op].name);
+    CHECK(!(x->locked & BIT(reg)), "scratch register %d taken twice by %s", reg, ir_op_info[x->in->op].name);
     x->locked |= BIT(reg);
     ir_val v = x->reg_val[reg];
     if (v == IR_NONE)

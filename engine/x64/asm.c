@@ -33,11 +33,10 @@ static void put_opcode(struct enc *e, unsigned opcode)
     put(e, opcode & 0xff);
 }
 
-static void put_prefix_rex(struct enc *e, unsigned prefix, bool w, int reg, int index, int base,
-                           bool force)
+static void put_prefix_rex(struct enc *e, unsigned prefix, bool w, int reg, int index, int base, bool force)
 {
-    unsigned rex = 0x40 | (unsigned)w << 3 | ((unsigned)reg >> 3 & 1) << 2 |
-                   ((unsigned)index >> 3 & 1) << 1 | ((unsigned)base >> 3 & 1);
+    unsigned rex = 0x40 | (unsigned)w << 3 | ((unsigned)reg >> 3 & 1) << 2 | ((unsigned)index >> 3 & 1) << 1 |
+                   ((unsigned)base >> 3 & 1);
 
     if (prefix)
         put(e, prefix);
@@ -84,25 +83,23 @@ static bool byte_rex(unsigned size, int r)
     return size == 1 && r >= 4;
 }
 
-static void enc_rr(struct enc *e, unsigned size, unsigned prefix, unsigned opcode, int reg, int rm,
-                   bool force)
+static void enc_rr(struct enc *e, unsigned size, unsigned prefix, unsigned opcode, int reg, int rm, bool force)
 {
     put_prefix_rex(e, size == 2 && !prefix ? 0x66 : prefix, size == 8, reg, 0, rm, force);
     put_opcode(e, opcode);
     put(e, 0xc0 | ((unsigned)reg & 7) << 3 | ((unsigned)rm & 7));
 }
 
-static void enc_rm(struct enc *e, unsigned size, unsigned prefix, unsigned opcode, int reg,
-                   struct x64_mem m, bool force)
+static void enc_rm(struct enc *e, unsigned size, unsigned prefix, unsigned opcode, int reg, struct x64_mem m,
+                   bool force)
 {
-    put_prefix_rex(e, size == 2 && !prefix ? 0x66 : prefix, size == 8, reg,
-                   m.index >= 0 ? m.index : 0, m.base >= 0 ? m.base : 0, force);
+    put_prefix_rex(e, size == 2 && !prefix ? 0x66 : prefix, size == 8, reg, m.index >= 0 ? m.index : 0,
+                   m.base >= 0 ? m.base : 0, force);
     put_opcode(e, opcode);
     put_modrm_mem(e, reg, m);
 }
 
-static void op_rr(struct x64_asm *a, unsigned size, unsigned prefix, unsigned opcode, int reg,
-                  int rm)
+static void op_rr(struct x64_asm *a, unsigned size, unsigned prefix, unsigned opcode, int reg, int rm)
 {
     struct enc e = {.n = 0};
 
@@ -110,8 +107,7 @@ static void op_rr(struct x64_asm *a, unsigned size, unsigned prefix, unsigned op
     append(a, &e);
 }
 
-static void op_rm(struct x64_asm *a, unsigned size, unsigned prefix, unsigned opcode, int reg,
-                  struct x64_mem m)
+static void op_rm(struct x64_asm *a, unsigned size, unsigned prefix, unsigned opcode, int reg, struct x64_mem m)
 {
     struct enc e = {.n = 0};
 
@@ -293,8 +289,7 @@ void asm_push_i(struct x64_asm *a, uint32_t imm)
 /* -- BMI ------------------------------------------------------------------------------------------------------------- */
 
 /* VEX.LZ.pp.map.W opcode /r; the third operand in vvvv. */
-static void enc_vex(struct enc *e, unsigned size, unsigned map, unsigned pp, unsigned opcode,
-                    int reg, int vvvv, int rm)
+static void enc_vex(struct enc *e, unsigned size, unsigned map, unsigned pp, unsigned opcode, int reg, int vvvv, int rm)
 {
     put(e, 0xc4);
     put(e, (~(unsigned)reg >> 3 & 1) << 7 | 1u << 6 | (~(unsigned)rm >> 3 & 1) << 5 | map);
@@ -303,8 +298,7 @@ static void enc_vex(struct enc *e, unsigned size, unsigned map, unsigned pp, uns
     put(e, 0xc0 | ((unsigned)reg & 7) << 3 | ((unsigned)rm & 7));
 }
 
-static void op_vex(struct x64_asm *a, unsigned size, unsigned pp, unsigned opcode, int reg,
-                   int vvvv, int rm)
+static void op_vex(struct x64_asm *a, unsigned size, unsigned pp, unsigned opcode, int reg, int vvvv, int rm)
 {
     struct enc e = {.n = 0};
 
@@ -393,8 +387,7 @@ void asm_alu_mr(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_me
     op_rm(a, size, 0, (unsigned)op << 3 | (size == 1 ? 0 : 1), src, m);
 }
 
-static void enc_alu_mi(struct enc *e, enum x64_alu op, unsigned size, struct x64_mem m,
-                       uint32_t imm)
+static void enc_alu_mi(struct enc *e, enum x64_alu op, unsigned size, struct x64_mem m, uint32_t imm)
 {
     if (size != 1 && imm8(imm)) {
         enc_rm(e, size, 0, 0x83, (int)op, m, false);
@@ -576,8 +569,7 @@ void asm_lock_xadd(struct x64_asm *a, unsigned size, struct x64_mem m, int src)
     op_lock_rm(a, size, size == 1 ? 0x0fc0 : 0x0fc1, src, m);
 }
 
-void asm_lock_alu_mi(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_mem m,
-                     uint32_t imm)
+void asm_lock_alu_mi(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_mem m, uint32_t imm)
 {
     struct enc e = {.n = 0};
 

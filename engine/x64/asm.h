@@ -13,45 +13,10 @@
 
 #include "engine/base/base.h"
 
-enum x64_reg {
-    RAX,
-    RCX,
-    RDX,
-    RBX,
-    RSP,
-    RBP,
-    RSI,
-    RDI,
-    R8,
-    R9,
-    R10,
-    R11,
-    R12,
-    R13,
-    R14,
-    R15,
-    NO_REG = -1
-};
+enum x64_reg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, NO_REG = -1 };
 
 /* Condition codes as encoded. */
-enum x64_cc {
-    CC_O,
-    CC_NO,
-    CC_B,
-    CC_AE,
-    CC_E,
-    CC_NE,
-    CC_BE,
-    CC_A,
-    CC_S,
-    CC_NS,
-    CC_P,
-    CC_NP,
-    CC_L,
-    CC_GE,
-    CC_LE,
-    CC_G
-};
+enum x64_cc { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G };
 
 enum x64_alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
 enum x64_shift { SH_ROL, SH_ROR, SH_RCL, SH_RCR, SH_SHL, SH_SHR, SH_SAR = 7 };
@@ -95,19 +60,15 @@ void asm_init(struct x64_asm *a, uint8_t *rw, const uint8_t *rx, size_t cap);
 
 /* -- Moves (no flags touched) ----------------------------------------------------------------------------------- */
 
-void asm_mov_rr(struct x64_asm *a, unsigned size, int dst,
-                int src); /* size 4 or 8; emitted even if dst == src */
-void asm_mov_ri(struct x64_asm *a, int dst, uint32_t imm);   /* zero-extended */
-void asm_mov_ri64(struct x64_asm *a, int dst, uint64_t imm); /* the shortest of three forms */
-void asm_load(struct x64_asm *a, unsigned size, int dst,
-              struct x64_mem m); /* 1 and 2 zero-extend to 64 */
-void asm_loads(struct x64_asm *a, unsigned size, int dst,
-               struct x64_mem m); /* sign-extend 1, 2 to 32 bits */
+void asm_mov_rr(struct x64_asm *a, unsigned size, int dst, int src); /* size 4 or 8; emitted even if dst == src */
+void asm_mov_ri(struct x64_asm *a, int dst, uint32_t imm);           /* zero-extended */
+void asm_mov_ri64(struct x64_asm *a, int dst, uint64_t imm);         /* the shortest of three forms */
+void asm_load(struct x64_asm *a, unsigned size, int dst, struct x64_mem m);  /* 1 and 2 zero-extend to 64 */
+void asm_loads(struct x64_asm *a, unsigned size, int dst, struct x64_mem m); /* sign-extend 1, 2 to 32 bits */
 void asm_store(struct x64_asm *a, unsigned size, struct x64_mem m, int src);
-void asm_store_i(struct x64_asm *a, unsigned size, struct x64_mem m,
-                 uint32_t imm);                                     /* size 8: sign-extended */
-void asm_movzx(struct x64_asm *a, unsigned size, int dst, int src); /* from the low 1 or 2 bytes */
-void asm_movsx(struct x64_asm *a, unsigned size, int dst, int src); /* to 32 bits */
+void asm_store_i(struct x64_asm *a, unsigned size, struct x64_mem m, uint32_t imm); /* size 8: sign-extended */
+void asm_movzx(struct x64_asm *a, unsigned size, int dst, int src);                 /* from the low 1 or 2 bytes */
+void asm_movsx(struct x64_asm *a, unsigned size, int dst, int src);                 /* to 32 bits */
 void asm_movsxd(struct x64_asm *a, int dst, int src);
 void asm_lea(struct x64_asm *a, unsigned size, int dst, struct x64_mem m);
 void asm_cmov(struct x64_asm *a, enum x64_cc cc, int dst, int src); /* 32 bits */
@@ -131,16 +92,14 @@ void asm_rorx(struct x64_asm *a, unsigned size, int dst, int src, unsigned n);
 /* -- Arithmetic (flags set) --------------------------------------------------------------------------------------- */
 
 void asm_alu_rr(struct x64_asm *a, enum x64_alu op, unsigned size, int dst, int src);
-void asm_alu_ri(struct x64_asm *a, enum x64_alu op, unsigned size, int dst,
-                uint32_t imm); /* 8: sign-extended */
+void asm_alu_ri(struct x64_asm *a, enum x64_alu op, unsigned size, int dst, uint32_t imm); /* 8: sign-extended */
 void asm_alu_rm(struct x64_asm *a, enum x64_alu op, unsigned size, int dst, struct x64_mem m);
 void asm_alu_mr(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_mem m, int src);
 void asm_alu_mi(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_mem m, uint32_t imm);
 void asm_test_rr(struct x64_asm *a, unsigned size, int r, int s);
 void asm_test_ri(struct x64_asm *a, int r, uint32_t imm); /* byte form when imm < 128 */
 void asm_test_mi(struct x64_asm *a, unsigned size, struct x64_mem m, uint32_t imm);
-void asm_andn(struct x64_asm *a, int dst, int inverted,
-              int src); /* dst = ~inverted & src; 32 bits */
+void asm_andn(struct x64_asm *a, int dst, int inverted, int src); /* dst = ~inverted & src; 32 bits */
 void asm_neg(struct x64_asm *a, unsigned size, int r);
 void asm_shift_ri(struct x64_asm *a, enum x64_shift op, unsigned size, int r, unsigned n);
 void asm_shift_cl(struct x64_asm *a, enum x64_shift op, unsigned size, int r);
@@ -155,17 +114,15 @@ void asm_bt_ri(struct x64_asm *a, unsigned size, int r, unsigned n);
 void asm_cmc(struct x64_asm *a);
 void asm_stc(struct x64_asm *a);
 void asm_clc(struct x64_asm *a);
-void asm_lahf(struct x64_asm *a);                       /* ah = SF ZF 0 AF 0 PF 1 CF; flags survive */
-void asm_sahf(struct x64_asm *a);                       /* and back; OF stays */
+void asm_lahf(struct x64_asm *a);                          /* ah = SF ZF 0 AF 0 PF 1 CF; flags survive */
+void asm_sahf(struct x64_asm *a);                          /* and back; OF stays */
 void asm_mov_ri8(struct x64_asm *a, int dst, uint8_t imm); /* al, cl, dl, bl only; flags survive */
 
 /* -- Atomic; each a full barrier ------------------------------------------------------------------------------ */
 
-void asm_lock_cmpxchg(struct x64_asm *a, unsigned size, struct x64_mem m,
-                      int src); /* compares with rax */
+void asm_lock_cmpxchg(struct x64_asm *a, unsigned size, struct x64_mem m, int src); /* compares with rax */
 void asm_lock_xadd(struct x64_asm *a, unsigned size, struct x64_mem m, int src);
-void asm_lock_alu_mi(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_mem m,
-                     uint32_t imm);
+void asm_lock_alu_mi(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_mem m, uint32_t imm);
 void asm_lock_alu_mr(struct x64_asm *a, enum x64_alu op, unsigned size, struct x64_mem m, int src);
 void asm_xchg_m(struct x64_asm *a, unsigned size, struct x64_mem m, int src); /* locked by itself */
 void asm_mfence(struct x64_asm *a);
@@ -198,8 +155,7 @@ void asm_ud2(struct x64_asm *a);
 /* Jumps that will be patched while others run through them: the rel32 lies within one aligned 8-byte word, so its
  * replacement is one store. Padding goes before the instruction: asm_patch_pad() first if flags must stay fused.
  * Return the offset of the rel32. */
-unsigned asm_patch_pad(const struct x64_asm *a, uint32_t off,
-                       unsigned opcode_bytes); /* nops wanted at off */
+unsigned asm_patch_pad(const struct x64_asm *a, uint32_t off, unsigned opcode_bytes); /* nops wanted at off */
 void asm_insert_nops(struct x64_asm *a, uint32_t at,
                      unsigned bytes); /* what follows must not be relative or labelled */
 uint32_t asm_jmp_patch(struct x64_asm *a, struct x64_label *l);

@@ -17,14 +17,11 @@
 #include "engine/x64/x64_testlib.h"
 
 static const char *const names[4][16] = {
-    {"al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil", "r8b", "r9b", "r10b", "r11b", "r12b",
-     "r13b", "r14b", "r15b"},
-    {"ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "r8w", "r9w", "r10w", "r11w", "r12w", "r13w",
-     "r14w", "r15w"},
-    {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "r8d", "r9d", "r10d", "r11d", "r12d",
-     "r13d", "r14d", "r15d"},
-    {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
-     "r14", "r15"},
+    {"al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil", "r8b", "r9b", "r10b", "r11b", "r12b", "r13b", "r14b", "r15b"},
+    {"ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "r8w", "r9w", "r10w", "r11w", "r12w", "r13w", "r14w", "r15w"},
+    {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "r8d", "r9d", "r10d", "r11d", "r12d", "r13d", "r14d",
+     "r15d"},
+    {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"},
 };
 static const char *const ptrs[4] = {"byte ptr ", "word ptr ", "dword ptr ", "qword ptr "};
 static const char *const ccs[16] = {"o", "no", "b", "ae", "e", "ne", "be", "a",
@@ -63,8 +60,7 @@ static const char *text(void)
     size_t n = cs_disasm(cs, buf, a.off, (uint64_t)(uintptr_t)buf, 0, &insn);
     got[0] = 0;
     if (n) {
-        snprintf(got, sizeof got, "%s%s%s", insn[0].mnemonic, insn[0].op_str[0] ? " " : "",
-                 insn[0].op_str);
+        snprintf(got, sizeof got, "%s%s%s", insn[0].mnemonic, insn[0].op_str[0] ? " " : "", insn[0].op_str);
         for (size_t k = 0; k < n; k++)
             bytes += insn[k].size;
         cs_free(insn, n);
@@ -103,8 +99,7 @@ static void is_imm(unsigned size, uint32_t imm, const char *fmt, ...)
     assert_non_null(comma);
     assert_int_equal(strlen(want), comma - got);
     assert_memory_equal(got, want, strlen(want));
-    uint64_t shown =
-        comma[2] == '-' ? (uint64_t)strtoll(comma + 2, NULL, 0) : strtoull(comma + 2, NULL, 0);
+    uint64_t shown = comma[2] == '-' ? (uint64_t)strtoll(comma + 2, NULL, 0) : strtoull(comma + 2, NULL, 0);
     assert_int_equal(shown & mask, (uint64_t)(int64_t)(int32_t)imm & mask);
 }
 
@@ -182,8 +177,7 @@ static void test_moves(void **state)
             if (d != RAX && s != RAX)
                 asm_xchg(&a, 4, d, s), is("xchg %s, %s", rn(4, s), rn(4, d));
             for (int cc = 0; cc < 16; cc++)
-                asm_cmov(&a, (enum x64_cc)cc, d, s),
-                    is("cmov%s %s, %s", ccs[cc], rn(4, d), rn(4, s));
+                asm_cmov(&a, (enum x64_cc)cc, d, s), is("cmov%s %s, %s", ccs[cc], rn(4, d), rn(4, s));
         }
         asm_mov_ri(&a, d, 0x89abcdef), is("mov %s, 0x89abcdef", rn(4, d));
         asm_mov_ri64(&a, d, 5), is("mov %s, 5", rn(4, d));
@@ -221,15 +215,11 @@ static void test_memory(void **state)
             asm_store(&a, s, m, r), is("mov %s%s, %s", ptrs[lg(s)], t, rn(s, r));
             asm_store_i(&a, s, m, 5), is("mov %s%s, 5", ptrs[lg(s)], t);
             for (int op = 0; op < 8; op++) {
-                asm_alu_rm(&a, (enum x64_alu)op, s, r, m),
-                    is("%s %s, %s%s", alus[op], rn(s, r), ptrs[lg(s)], t);
-                asm_alu_mr(&a, (enum x64_alu)op, s, m, r),
-                    is("%s %s%s, %s", alus[op], ptrs[lg(s)], t, rn(s, r));
-                asm_alu_mi(&a, (enum x64_alu)op, s, m, 0x21),
-                    is("%s %s%s, 0x21", alus[op], ptrs[lg(s)], t);
+                asm_alu_rm(&a, (enum x64_alu)op, s, r, m), is("%s %s, %s%s", alus[op], rn(s, r), ptrs[lg(s)], t);
+                asm_alu_mr(&a, (enum x64_alu)op, s, m, r), is("%s %s%s, %s", alus[op], ptrs[lg(s)], t, rn(s, r));
+                asm_alu_mi(&a, (enum x64_alu)op, s, m, 0x21), is("%s %s%s, 0x21", alus[op], ptrs[lg(s)], t);
                 if (s > 2)
-                    asm_alu_mi(&a, (enum x64_alu)op, s, m, 0x12345),
-                        is("%s %s%s, 0x12345", alus[op], ptrs[lg(s)], t);
+                    asm_alu_mi(&a, (enum x64_alu)op, s, m, 0x12345), is("%s %s%s, 0x12345", alus[op], ptrs[lg(s)], t);
                 asm_lock_alu_mi(&a, (enum x64_alu)op, s, m, 0x21);
                 if (op != ALU_CMP)
                     is("lock %s %s%s, 0x21", alus[op], ptrs[lg(s)], t);
@@ -250,8 +240,7 @@ static void test_memory(void **state)
         asm_lea(&a, 8, r, m), is("lea %s, %s", rn(8, r), t);
         asm_imul_rm(&a, 4, r, m), is("imul %s, dword ptr %s", rn(4, r), t);
         for (int cc = 0; cc < 16; cc++) {
-            asm_cmov_m(&a, (enum x64_cc)cc, r, m),
-                is("cmov%s %s, dword ptr %s", ccs[cc], rn(4, r), t);
+            asm_cmov_m(&a, (enum x64_cc)cc, r, m), is("cmov%s %s, dword ptr %s", ccs[cc], rn(4, r), t);
             asm_setcc_m(&a, (enum x64_cc)cc, m), is("set%s byte ptr %s", ccs[cc], t);
         }
         asm_jmp_m(&a, m), is("jmp qword ptr %s", t);
@@ -261,8 +250,7 @@ static void test_memory(void **state)
 
 static void test_arithmetic(void **state)
 {
-    static const uint32_t imms[] = {0,          1,          0x7f,       0x80,      0x1234,
-                                    0x7fffffff, 0x80000000, 0xffffff80, 0xffffffff};
+    static const uint32_t imms[] = {0, 1, 0x7f, 0x80, 0x1234, 0x7fffffff, 0x80000000, 0xffffff80, 0xffffffff};
     static const struct {
         enum x64_shift op;
         const char *name;
@@ -277,22 +265,16 @@ static void test_arithmetic(void **state)
             EACH_SIZE(size)
             {
                 for (int op = 0; op < 8; op++)
-                    asm_alu_rr(&a, (enum x64_alu)op, size, d, s),
-                        is("%s %s, %s", alus[op], rn(size, d), rn(size, s));
+                    asm_alu_rr(&a, (enum x64_alu)op, size, d, s), is("%s %s, %s", alus[op], rn(size, d), rn(size, s));
                 asm_test_rr(&a, size, d, s), is("test %s, %s", rn(size, d), rn(size, s));
             }
             for (unsigned size = 4; size <= 8; size += 4) {
                 asm_imul_rr(&a, size, d, s), is("imul %s, %s", rn(size, d), rn(size, s));
-                asm_imul_rri(&a, size, d, s, 100),
-                    is("imul %s, %s, 0x64", rn(size, d), rn(size, s));
-                asm_imul_rri(&a, size, d, s, 1000),
-                    is("imul %s, %s, 0x3e8", rn(size, d), rn(size, s));
-                asm_shlx(&a, size, d, s, 15 - d),
-                    is("shlx %s, %s, %s", rn(size, d), rn(size, s), rn(size, 15 - d));
-                asm_shrx(&a, size, d, s, 15 - d),
-                    is("shrx %s, %s, %s", rn(size, d), rn(size, s), rn(size, 15 - d));
-                asm_sarx(&a, size, d, s, 15 - d),
-                    is("sarx %s, %s, %s", rn(size, d), rn(size, s), rn(size, 15 - d));
+                asm_imul_rri(&a, size, d, s, 100), is("imul %s, %s, 0x64", rn(size, d), rn(size, s));
+                asm_imul_rri(&a, size, d, s, 1000), is("imul %s, %s, 0x3e8", rn(size, d), rn(size, s));
+                asm_shlx(&a, size, d, s, 15 - d), is("shlx %s, %s, %s", rn(size, d), rn(size, s), rn(size, 15 - d));
+                asm_shrx(&a, size, d, s, 15 - d), is("shrx %s, %s, %s", rn(size, d), rn(size, s), rn(size, 15 - d));
+                asm_sarx(&a, size, d, s, 15 - d), is("sarx %s, %s, %s", rn(size, d), rn(size, s), rn(size, 15 - d));
                 asm_rorx(&a, size, d, s, 12), is("rorx %s, %s, 0xc", rn(size, d), rn(size, s));
             }
             asm_andn(&a, d, 15 - s, s), is("andn %s, %s, %s", rn(4, d), rn(4, 15 - s), rn(4, s));
@@ -304,20 +286,16 @@ static void test_arithmetic(void **state)
                 asm_alu_ri(&a, (enum x64_alu)op, size, d, imms[k]),
                     is_imm(size, imms[k], "%s %s", alus[op], rn(size, d));
         for (unsigned k = 0; k < ARRAY_SIZE(imms); k++)
-            asm_test_ri(&a, d, imms[k]),
-                is_imm(4, imms[k], "test %s", rn(imms[k] < 128 ? 1 : 4, d));
+            asm_test_ri(&a, d, imms[k]), is_imm(4, imms[k], "test %s", rn(imms[k] < 128 ? 1 : 4, d));
         for (unsigned size = 4; size <= 8; size += 4) {
             asm_neg(&a, size, d), is("neg %s", rn(size, d));
             asm_div(&a, size, d), is("div %s", rn(size, d));
             asm_idiv(&a, size, d), is("idiv %s", rn(size, d));
             asm_bt_ri(&a, size, d, 31), is("bt %s, 0x1f", rn(size, d));
             for (unsigned k = 0; k < ARRAY_SIZE(shifts); k++) {
-                asm_shift_ri(&a, shifts[k].op, size, d, 7),
-                    is("%s %s, 7", shifts[k].name, rn(size, d));
-                asm_shift_ri(&a, shifts[k].op, size, d, 1),
-                    is("%s %s, 1", shifts[k].name, rn(size, d));
-                asm_shift_cl(&a, shifts[k].op, size, d),
-                    is("%s %s, cl", shifts[k].name, rn(size, d));
+                asm_shift_ri(&a, shifts[k].op, size, d, 7), is("%s %s, 7", shifts[k].name, rn(size, d));
+                asm_shift_ri(&a, shifts[k].op, size, d, 1), is("%s %s, 1", shifts[k].name, rn(size, d));
+                asm_shift_cl(&a, shifts[k].op, size, d), is("%s %s, cl", shifts[k].name, rn(size, d));
             }
         }
         asm_jmp_r(&a, d), is("jmp %s", rn(8, d));
@@ -442,9 +420,8 @@ static void test_overflow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_moves),      cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_arithmetic), cmocka_unit_test(test_jumps),
-        cmocka_unit_test(test_patchable),  cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_moves), cmocka_unit_test(test_memory),    cmocka_unit_test(test_arithmetic),
+        cmocka_unit_test(test_jumps), cmocka_unit_test(test_patchable), cmocka_unit_test(test_overflow),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -10,16 +10,17 @@
 #include "engine/x64/asm.h"
 
 /* Opcode | pp << 8 | map << 10 | W << 12 | extension << 13 (the forms with an immediate that have no third register). */
-#define VX_NP  (0u << 8)
-#define VX_66  (1u << 8)
-#define VX_F3  (2u << 8)
-#define VX_F2  (3u << 8)
-#define VX_0F  (1u << 10)
-#define VX_38  (2u << 10)
-#define VX_3A  (3u << 10)
-#define VX_W   (1u << 12)
+#define VX_NP     (0u << 8)
+#define VX_66     (1u << 8)
+#define VX_F3     (2u << 8)
+#define VX_F2     (3u << 8)
+#define VX_0F     (1u << 10)
+#define VX_38     (2u << 10)
+#define VX_3A     (3u << 10)
+#define VX_W      (1u << 12)
 #define VX_EXT(n) ((unsigned)(n) << 13)
 
+/* clang-format off */
 enum vex_op {
     /* Moves. movs* loads clear the rest of the register. */
     VX_MOVSS_LD = VX_F3 | VX_0F | 0x10, VX_MOVSS_ST = VX_F3 | VX_0F | 0x11,
@@ -81,6 +82,7 @@ enum vex_op {
     VX_CVTDQ2PS = VX_NP | VX_0F | 0x5b, VX_CVTTPS2DQ = VX_F3 | VX_0F | 0x5b,
     VX_FMADD231PS = VX_66 | VX_38 | 0xb8, VX_FNMADD231PS = VX_66 | VX_38 | 0xbc,
 };
+/* clang-format on */
 /* The single-precision form of a scalar double-precision operation. */
 #define VX_SINGLE(op) ((op) ^ (VX_F2 ^ VX_F3))
 

@@ -19,10 +19,9 @@ static uint8_t *buf;
 static struct x64_asm a;
 
 static const char *const gpr[2][16] = {
-    {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "r8d", "r9d", "r10d", "r11d", "r12d",
-     "r13d", "r14d", "r15d"},
-    {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
-     "r14", "r15"},
+    {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "r8d", "r9d", "r10d", "r11d", "r12d", "r13d", "r14d",
+     "r15d"},
+    {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"},
 };
 
 static void is(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -76,6 +75,7 @@ static const struct {
     {VX_FMSUB231SS, "vfmsub231ss", "dword ptr "},
     {VX_FNMADD231SS, "vfnmadd231ss", "dword ptr "},
     {VX_FNMSUB231SS | VX_W, "vfnmsub231sd", "qword ptr "},
+    /* clang-format off */
     P(PXOR, "vpxor") P(PAND, "vpand") P(PANDN, "vpandn") P(POR, "vpor")
     P(PADDB, "vpaddb") P(PADDW, "vpaddw") P(PADDD, "vpaddd") P(PADDQ, "vpaddq")
     P(PSUBB, "vpsubb") P(PSUBW, "vpsubw") P(PSUBD, "vpsubd") P(PSUBQ, "vpsubq")
@@ -96,6 +96,7 @@ static const struct {
     P(PACKSSDW, "vpackssdw") P(PACKUSWB, "vpackuswb") P(PACKUSDW, "vpackusdw")
     P(ADDPS, "vaddps") P(MULPS, "vmulps") P(SUBPS, "vsubps") P(MINPS, "vminps") P(MAXPS, "vmaxps")
     P(FMADD231PS, "vfmadd231ps") P(FNMADD231PS, "vfnmadd231ps")
+/* clang-format on */
 #undef P
 };
 
@@ -113,8 +114,8 @@ static void test_three(void **state)
                 if (s == RSP)
                     is("%s xmm%d, xmm%d, %s[%s + 0x12345]", three[i].name, d, s, three[i].ptr, gpr[1][t]);
                 else
-                    is("%s xmm%d, xmm%d, %s[%s + %s*4 + 0x12345]", three[i].name, d, s, three[i].ptr,
-                       gpr[1][t], gpr[1][s]);
+                    is("%s xmm%d, xmm%d, %s[%s + %s*4 + 0x12345]", three[i].name, d, s, three[i].ptr, gpr[1][t],
+                       gpr[1][s]);
             }
 }
 
@@ -123,12 +124,24 @@ static const struct {
     uint32_t op;
     const char *name;
 } two[] = {
-    {VX_MOVAPS, "vmovaps"},       {VX_MOVQ, "vmovq"},           {VX_UCOMISD, "vucomisd"},
-    {VX_UCOMISS, "vucomiss"},     {VX_PTEST, "vptest"},         {VX_PABSB, "vpabsb"},
-    {VX_PABSW, "vpabsw"},         {VX_PABSD, "vpabsd"},         {VX_PMOVSXBW, "vpmovsxbw"},
-    {VX_PMOVSXWD, "vpmovsxwd"},   {VX_PMOVSXDQ, "vpmovsxdq"},   {VX_PMOVZXBW, "vpmovzxbw"},
-    {VX_PMOVZXWD, "vpmovzxwd"},   {VX_PMOVZXDQ, "vpmovzxdq"},   {VX_PBROADCASTB, "vpbroadcastb"},
-    {VX_PBROADCASTW, "vpbroadcastw"}, {VX_PBROADCASTD, "vpbroadcastd"}, {VX_CVTDQ2PS, "vcvtdq2ps"},
+    {VX_MOVAPS, "vmovaps"},
+    {VX_MOVQ, "vmovq"},
+    {VX_UCOMISD, "vucomisd"},
+    {VX_UCOMISS, "vucomiss"},
+    {VX_PTEST, "vptest"},
+    {VX_PABSB, "vpabsb"},
+    {VX_PABSW, "vpabsw"},
+    {VX_PABSD, "vpabsd"},
+    {VX_PMOVSXBW, "vpmovsxbw"},
+    {VX_PMOVSXWD, "vpmovsxwd"},
+    {VX_PMOVSXDQ, "vpmovsxdq"},
+    {VX_PMOVZXBW, "vpmovzxbw"},
+    {VX_PMOVZXWD, "vpmovzxwd"},
+    {VX_PMOVZXDQ, "vpmovzxdq"},
+    {VX_PBROADCASTB, "vpbroadcastb"},
+    {VX_PBROADCASTW, "vpbroadcastw"},
+    {VX_PBROADCASTD, "vpbroadcastd"},
+    {VX_CVTDQ2PS, "vcvtdq2ps"},
     {VX_CVTTPS2DQ, "vcvttps2dq"},
 };
 
@@ -184,18 +197,18 @@ static void test_shifts_and_memory(void **state)
         uint32_t op;
         const char *name;
     } shifts[] = {
-        {VX_PSLLW_I, "vpsllw"}, {VX_PSLLD_I, "vpslld"}, {VX_PSLLQ_I, "vpsllq"}, {VX_PSRLW_I, "vpsrlw"},
-        {VX_PSRLD_I, "vpsrld"}, {VX_PSRLQ_I, "vpsrlq"}, {VX_PSRAW_I, "vpsraw"}, {VX_PSRAD_I, "vpsrad"},
-        {VX_PSRLDQ_I, "vpsrldq"},
+        {VX_PSLLW_I, "vpsllw"}, {VX_PSLLD_I, "vpslld"}, {VX_PSLLQ_I, "vpsllq"},
+        {VX_PSRLW_I, "vpsrlw"}, {VX_PSRLD_I, "vpsrld"}, {VX_PSRLQ_I, "vpsrlq"},
+        {VX_PSRAW_I, "vpsraw"}, {VX_PSRAD_I, "vpsrad"}, {VX_PSRLDQ_I, "vpsrldq"},
     };
     static const struct {
         uint32_t op;
         const char *name, *ptr;
         bool store;
     } moves[] = {
-        {VX_MOVSS_LD, "vmovss", "dword", false},    {VX_MOVSD_LD, "vmovsd", "qword", false},
+        {VX_MOVSS_LD, "vmovss", "dword", false},     {VX_MOVSD_LD, "vmovsd", "qword", false},
         {VX_MOVUPS_LD, "vmovups", "xmmword", false}, {VX_MOVSS_ST, "vmovss", "dword", true},
-        {VX_MOVSD_ST, "vmovsd", "qword", true},     {VX_MOVUPS_ST, "vmovups", "xmmword", true},
+        {VX_MOVSD_ST, "vmovsd", "qword", true},      {VX_MOVUPS_ST, "vmovups", "xmmword", true},
     };
 
     (void)state;

@@ -136,8 +136,7 @@ void cold_leave(struct xlate *x, struct cold *c, bool result)
 
     if (c->it)
         asm_store_i(a, 4, VFIELD(it), 0);
-    if (result && c->dst >= 0 &&
-        (c->dst != RAX || !c->wide)) /* C leaves the upper half of 32 bits undefined */
+    if (result && c->dst >= 0 && (c->dst != RAX || !c->wide)) /* C leaves the upper half of 32 bits undefined */
         asm_mov_rr(a, c->wide ? 8 : 4, c->dst, RAX);
     for (int r = RAX; r <= RDX; r++)
         if (c->preserve & BIT(r))

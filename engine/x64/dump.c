@@ -6,8 +6,7 @@
 #include <capstone/capstone.h>
 #include <stdio.h>
 
-void x64_dump(const uint8_t *code, size_t bytes, uint64_t addr,
-              void (*line)(void *ctx, const char *text), void *ctx)
+void x64_dump(const uint8_t *code, size_t bytes, uint64_t addr, void (*line)(void *ctx, const char *text), void *ctx)
 {
     csh cs;
     cs_insn *insn;
@@ -17,8 +16,7 @@ void x64_dump(const uint8_t *code, size_t bytes, uint64_t addr,
         return;
     while (bytes) {
         if (cs_disasm(cs, code, bytes, addr, 1, &insn) == 1) {
-            snprintf(text, sizeof text, "%012" PRIx64 "  %s %s", addr, insn->mnemonic,
-                     insn->op_str);
+            snprintf(text, sizeof text, "%012" PRIx64 "  %s %s", addr, insn->mnemonic, insn->op_str);
             size_t n = insn->size;
             cs_free(insn, 1);
             code += n;

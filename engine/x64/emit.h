@@ -110,7 +110,7 @@ struct cold {
     int8_t slot[3];   /* where they are saved */
     int8_t addr, dst, tmp;
     bool has_data, wide;
-    bool keep_xmm; /* vregs.c, V3 */
+    bool keep_xmm;           /* vregs.c, V3 */
     struct opnd data;        /* value to be stored */
     int8_t exit;             /* COLD_EXIT: index of the exit, -1: not chainable */
     uint8_t save;            /* COLD_EXIT: flags to be stored */
@@ -118,16 +118,13 @@ struct cold {
     uint32_t mem, imm, mask; /* MEM_*; exit target, STM's last word; LDM, STM registers */
     uint32_t pc, it;
     bool it_stale;
-    int8_t group_reg[GROUPS],
-        group_slot[GROUPS]; /* where groups are that end when C was called, or -1 */
-    int8_t
-        member; /* register of the group that the access belongs to, or NO_REG: it has a probe of its own here */
+    int8_t group_reg[GROUPS], group_slot[GROUPS]; /* where groups are that end when C was called, or -1 */
+    int8_t member;  /* register of the group that the access belongs to, or NO_REG: it has a probe of its own here */
     uint8_t low;    /* ... low bits of the address that must be 0 */
     struct opnd at; /* ... its address: at + off */
     int32_t off;
     struct flags flags;
-    int8_t guess,
-        index; /* register of the guess, with the page's number in index; NO_REG: none was made */
+    int8_t guess, index;     /* register of the guess, with the page's number in index; NO_REG: none was made */
     bool stack, guess_store; /* ... of a stack page; in the store table */
     struct x64_label entry, unaligned, back, probe, wrong, right;
 };
@@ -140,8 +137,7 @@ struct group {
     uint16_t last; /* index of the last member */
     uint8_t align; /* root + at is a multiple of it */
     ir_val root;
-    int32_t at, lo,
-        hi; /* offsets from root: where reg points, what has been checked to be in the page */
+    int32_t at, lo, hi; /* offsets from root: where reg points, what has been checked to be in the page */
 };
 
 /* An operation of VFP or Advanced SIMD that its helper does instead when the operands are not of the common kind. */
@@ -186,9 +182,8 @@ struct xlate {
     uint32_t i; /* current instruction */
     const struct ir_ins *in;
     uint32_t pc, it; /* of the guest instruction */
-    bool
-        it_stale; /* v->it may not be 0, though no IT block runs: the front end clears it when it sees fit */
-    uint8_t need; /* flags that must survive the current op, or that it reads */
+    bool it_stale;   /* v->it may not be 0, though no IT block runs: the front end clears it when it sees fit */
+    uint8_t need;    /* flags that must survive the current op, or that it reads */
 
     struct value val[IR_MAX_INS];
     ir_val reg_val[3]; /* what rax rcx rdx hold, or IR_NONE */
@@ -233,10 +228,8 @@ void alloc_unlock(struct xlate *x, int reg);
 int alloc_reg(struct xlate *x, ir_val v);                /* in some register; do not write to it */
 int alloc_reg_in(struct xlate *x, ir_val v, int prefer); /* the same; loads go there */
 struct opnd alloc_opnd(struct xlate *x, ir_val v);       /* register, constant or memory */
-int alloc_copy(struct xlate *x, ir_val v,
-               int prefer); /* a scratch register with v that may be overwritten */
-void alloc_done(struct xlate *x,
-                ir_val v); /* operand read: if this was its last use its register is free */
+int alloc_copy(struct xlate *x, ir_val v, int prefer);   /* a scratch register with v that may be overwritten */
+void alloc_done(struct xlate *x, ir_val v); /* operand read: if this was its last use its register is free */
 
 /* The result. alloc_begin_op() has chosen x->def_greg and made sure that flags which depend on its old value are
  * safe (ops that may fault do that themselves, flags_greg_save). alloc_def gives the host register: that guest
@@ -246,8 +239,7 @@ int alloc_def(struct xlate *x, int prefer);
 /* The guest register in memory that the result is going to, if it is the operand v: the op may work on memory. -1: no. */
 int alloc_memory_target(struct xlate *x, ir_val v);
 void alloc_def_memory(struct xlate *x, unsigned g);
-void alloc_def_in(struct xlate *x,
-                  int reg); /* the result is already in this scratch register of the op */
+void alloc_def_in(struct xlate *x, int reg); /* the result is already in this scratch register of the op */
 void alloc_def_const(struct xlate *x, uint32_t imm);
 void alloc_def_same(struct xlate *x, ir_val v);
 
@@ -286,17 +278,13 @@ void flags_gregs_save(struct xlate *x, uint32_t gregs); /* several at once, to m
 void flags_greg_drop(struct xlate *x, unsigned g, ir_val incoming);
 /* An op has set flags s: host of them are in EFLAGS; r says how to make them again (may be NULL). */
 void flags_set(struct xlate *x, uint8_t s, uint8_t host, bool carry_inv, const struct recipe *r);
-void flags_set_lazy(struct xlate *x, uint8_t s,
-                    const struct recipe *r);    /* by recipe only: nothing was emitted */
-void flags_set_mem(struct xlate *x, uint8_t s); /* their bytes are right */
-void flags_set_known(struct xlate *x, uint8_t s,
-                     uint8_t value); /* constants; nothing need be emitted */
-void flags_learn(struct xlate *x, uint8_t mask,
-                 uint8_t value); /* of flags that are elsewhere too */
+void flags_set_lazy(struct xlate *x, uint8_t s, const struct recipe *r); /* by recipe only: nothing was emitted */
+void flags_set_mem(struct xlate *x, uint8_t s);                          /* their bytes are right */
+void flags_set_known(struct xlate *x, uint8_t s, uint8_t value);         /* constants; nothing need be emitted */
+void flags_learn(struct xlate *x, uint8_t mask, uint8_t value);          /* of flags that are elsewhere too */
 /* What follows for the flags if cond is true. */
 void flags_given(struct flags *f, enum ir_cond cond);
-void flags_reads_done(
-    struct xlate *x); /* the op has what it reads; from here on only what comes later counts */
+void flags_reads_done(struct xlate *x);     /* the op has what it reads; from here on only what comes later counts */
 bool flags_precious(const struct xlate *x); /* would flags_clobber() have to save something? */
 /* EFLAGS such that the condition code returned is true when cond is. */
 enum x64_cc flags_cond(struct xlate *x, enum ir_cond cond);
@@ -320,21 +308,20 @@ struct x64_mem flag_mem(unsigned flag);
 /* -- recipe.c ------------------------------------------------------------------------------------ */
 
 /* For the flags of the current op, after alloc_def; b may be IR_NONE. */
-struct recipe recipe_of_op(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b,
-                           uint32_t imm);
+struct recipe recipe_of_op(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b, uint32_t imm);
 uint8_t recipe_makes(const struct recipe *r);                            /* which flags */
 struct recipe recipe_without(struct recipe r, unsigned g);               /* guest register g lost */
 struct recipe recipe_after_write(struct recipe r, unsigned g, ir_val v); /* g has become value v */
 /* Does making `want` take a scratch register? */
 bool recipe_needs_tmp(const struct recipe *r, uint8_t want);
 /* Set EFLAGS so that they hold as much of want as one instruction sequence can. Returns what they hold. */
-uint8_t recipe_emit(struct x64_asm *a, const struct recipe *r, uint8_t want, int tmp,
-                    bool *carry_inv);
+uint8_t recipe_emit(struct x64_asm *a, const struct recipe *r, uint8_t want, int tmp, bool *carry_inv);
 
 /* -- vregs.c: xmm registers below KEPT_XMM; off, len: bytes of v->vfp[] ------------------------------ */
 
-int vreg_get(struct xlate *x, unsigned off, unsigned len); /* loaded if need be, locked until the op ends; do not write to it */
-int vreg_temp(struct xlate *x);                            /* to be written, likewise locked */
+int vreg_get(struct xlate *x, unsigned off,
+             unsigned len);     /* loaded if need be, locked until the op ends; do not write to it */
+int vreg_temp(struct xlate *x); /* to be written, likewise locked */
 void vreg_load(struct xlate *x, int reg, unsigned off, unsigned len);
 void vreg_put(struct xlate *x, int reg, unsigned off, unsigned len); /* store, and remember */
 void vreg_wrote(struct xlate *x, unsigned off, unsigned len);        /* stored by other means */
@@ -369,15 +356,12 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind);
 /* Everything that translated code leaves to C must know: pc, ITSTATE. */
 void emit_where(struct xlate *x, uint32_t pc, uint32_t it, bool it_stale);
 void emit_thunk_call(struct xlate *x, const void *thunk);
-void emit_address(struct xlate *x, int dst, struct opnd at,
-                  int32_t off); /* dst = at + off, 32 bits */
+void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off); /* dst = at + off, 32 bits */
 void emit_thunk_jmp(struct xlate *x, const void *thunk);
 /* Check the alignment of addr and probe the flat table. Returns the register, page or spare (which may be NO_REG), that holds
  * host minus guest address of the page. Afterwards EFLAGS are destroyed; c has been told. */
 int emit_probe(struct xlate *x, struct cold *c, int addr, int page, int spare, bool store);
-int alloc_spare(
-    const struct xlate
-        *x); /* a scratch register that is free at the end of an op's choices, or NO_REG */
+int alloc_spare(const struct xlate *x); /* a scratch register that is free at the end of an op's choices, or NO_REG */
 void cold_guess(struct xlate *x, struct cold *c); /* lower_mem.c: the guess was wrong */
 
 /* group.c */
@@ -386,9 +370,8 @@ void group_drop_all(struct xlate *x);
 void group_spill(struct xlate *x, unsigned k); /* out of its scratch register */
 void group_end_op(struct xlate *x);
 ir_val group_root(const struct xlate *x, ir_val v, int32_t *off); /* v = root + *off */
-int group_of(const struct xlate *x,
-             int32_t *delta); /* the group that the current access belongs to, or -1 */
-int group_reg(struct xlate *x, unsigned k); /* its register, locked */
+int group_of(const struct xlate *x, int32_t *delta); /* the group that the current access belongs to, or -1 */
+int group_reg(struct xlate *x, unsigned k);          /* its register, locked */
 /* Is the current access worth being the first of a group? Then which one; it begins with group_start(). */
 int group_plan(struct xlate *x, struct group *plan);
 void group_start(struct xlate *x, unsigned k, const struct group *plan, int reg);

@@ -151,8 +151,7 @@ void flags_save(struct xlate *x, uint8_t mask)
         make_host(x, r, left & r->mask);
         store_host(&x->a, &x->flags, x->flags.host & left);
     }
-    DCHECK(!(mask & ~x->flags.mem & flags_live_after(x->in)), "flags %x lost at pc %#x",
-           mask & ~x->flags.mem, x->pc);
+    DCHECK(!(mask & ~x->flags.mem & flags_live_after(x->in)), "flags %x lost at pc %#x", mask & ~x->flags.mem, x->pc);
 }
 
 void flags_before_fault(struct xlate *x)
@@ -297,8 +296,7 @@ void flags_set(struct xlate *x, uint8_t s, uint8_t host, bool carry_inv, const s
             break;
         }
     }
-    DCHECK(!(s & flags_live_after(x->in) & ~covered), "flags %x of %s are nowhere", s,
-           ir_op_info[x->in->op].name);
+    DCHECK(!(s & flags_live_after(x->in) & ~covered), "flags %x of %s are nowhere", s, ir_op_info[x->in->op].name);
     (void)covered;
 }
 
@@ -344,11 +342,10 @@ void flags_given(struct flags *f, enum ir_cond cond)
     static const struct {
         uint8_t mask, value;
     } by[14] = {
-        [COND_EQ] = {FLAG_Z, FLAG_Z},          [COND_NE] = {FLAG_Z, 0},
-        [COND_CS] = {FLAG_C, FLAG_C},          [COND_CC] = {FLAG_C, 0},
-        [COND_MI] = {FLAG_N, FLAG_N},          [COND_PL] = {FLAG_N, 0},
-        [COND_VS] = {FLAG_V, FLAG_V},          [COND_VC] = {FLAG_V, 0},
-        [COND_HI] = {FLAG_C | FLAG_Z, FLAG_C}, [COND_GT] = {FLAG_Z, 0},
+        [COND_EQ] = {FLAG_Z, FLAG_Z}, [COND_NE] = {FLAG_Z, 0},      [COND_CS] = {FLAG_C, FLAG_C},
+        [COND_CC] = {FLAG_C, 0},      [COND_MI] = {FLAG_N, FLAG_N}, [COND_PL] = {FLAG_N, 0},
+        [COND_VS] = {FLAG_V, FLAG_V}, [COND_VC] = {FLAG_V, 0},      [COND_HI] = {FLAG_C | FLAG_Z, FLAG_C},
+        [COND_GT] = {FLAG_Z, 0},
     };
     uint8_t mask = by[cond].mask, value = by[cond].value;
 
@@ -373,10 +370,9 @@ void flags_given(struct flags *f, enum ir_cond cond)
 static enum x64_cc cc_in_host(struct xlate *x, enum ir_cond cond)
 {
     static const uint8_t cc[14] = {
-        [COND_EQ] = CC_E, [COND_NE] = CC_NE, [COND_CS] = CC_AE, [COND_CC] = CC_B,
-        [COND_MI] = CC_S, [COND_PL] = CC_NS, [COND_VS] = CC_O,  [COND_VC] = CC_NO,
-        [COND_HI] = CC_A, [COND_LS] = CC_BE, [COND_GE] = CC_GE, [COND_LT] = CC_L,
-        [COND_GT] = CC_G, [COND_LE] = CC_LE,
+        [COND_EQ] = CC_E,  [COND_NE] = CC_NE, [COND_CS] = CC_AE, [COND_CC] = CC_B,  [COND_MI] = CC_S,
+        [COND_PL] = CC_NS, [COND_VS] = CC_O,  [COND_VC] = CC_NO, [COND_HI] = CC_A,  [COND_LS] = CC_BE,
+        [COND_GE] = CC_GE, [COND_LT] = CC_L,  [COND_GT] = CC_G,  [COND_LE] = CC_LE,
     };
 
     if (!x->flags.carry_inv) {
@@ -394,8 +390,7 @@ static enum x64_cc cc_in_host(struct xlate *x, enum ir_cond cond)
 
 static enum x64_cc cc_from_memory(struct xlate *x, enum ir_cond cond)
 {
-    static const uint8_t single[8] = {FLAG_Z, FLAG_Z, FLAG_C, FLAG_C,
-                                      FLAG_N, FLAG_N, FLAG_V, FLAG_V};
+    static const uint8_t single[8] = {FLAG_Z, FLAG_Z, FLAG_C, FLAG_C, FLAG_N, FLAG_N, FLAG_V, FLAG_V};
     struct x64_asm *a = &x->a;
     uint32_t before = a->off;
 

@@ -222,8 +222,8 @@ static const void *find_it(struct vcpu *vc, uint32_t pc_t)
     return found && found->pc == pc_t ? test_entry(found, found->code.entry_poll) : NULL;
 }
 
-static void indirect(struct test_block *t, unsigned place, uint32_t pc, unsigned reg, unsigned kind,
-                     uint32_t ret, uint32_t flags)
+static void indirect(struct test_block *t, unsigned place, uint32_t pc, unsigned reg, unsigned kind, uint32_t ret,
+                     uint32_t flags)
 {
     ir_begin(&t->ir);
     ir_insn(&t->ir, pc, 0);
@@ -405,14 +405,10 @@ static void test_indirect_call(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_entries, clean),
-        cmocka_unit_test_setup(test_two_pages, clean),
-        cmocka_unit_test_setup(test_it_state, clean),
-        cmocka_unit_test_setup(test_link_and_unlink, clean),
-        cmocka_unit_test_setup(test_patch_under_load, clean),
-        cmocka_unit_test_setup(test_jump_cache, clean),
-        cmocka_unit_test_setup(test_call_return, clean),
-        cmocka_unit_test_setup(test_deep_recursion, clean),
+        cmocka_unit_test_setup(test_entries, clean),          cmocka_unit_test_setup(test_two_pages, clean),
+        cmocka_unit_test_setup(test_it_state, clean),         cmocka_unit_test_setup(test_link_and_unlink, clean),
+        cmocka_unit_test_setup(test_patch_under_load, clean), cmocka_unit_test_setup(test_jump_cache, clean),
+        cmocka_unit_test_setup(test_call_return, clean),      cmocka_unit_test_setup(test_deep_recursion, clean),
         cmocka_unit_test_setup(test_indirect_call, clean),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -228,8 +228,8 @@ int group_of(const struct xlate *x, int32_t *delta)
             continue;
         *delta = off - g->at;
         if (off >= g->lo && off + (int32_t)(1u << (in->aux & MEM_SIZE)) <= g->hi &&
-            (in->aux & MEM_USER ? 1 : 0) == g->user && (g->store || !is_store(in)) &&
-            align <= g->align && !((uint32_t)*delta & (align - 1u)))
+            (in->aux & MEM_USER ? 1 : 0) == g->user && (g->store || !is_store(in)) && align <= g->align &&
+            !((uint32_t)*delta & (align - 1u)))
             return (int)k;
     }
     return -1;

@@ -52,9 +52,7 @@ static bool host_ok(struct error *e)
 
     if (bmi && __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & bit_LZCNT))
         return true;
-    error_set(
-        e, 1,
-        "this host's CPU lacks BMI1, BMI2 or LZCNT, which translated code uses (Haswell, Zen or later)");
+    error_set(e, 1, "this host's CPU lacks BMI1, BMI2 or LZCNT, which translated code uses (Haswell, Zen or later)");
     return false;
 }
 

@@ -30,27 +30,24 @@ static uint8_t flags_that_count(const struct test_outcome *o, uint8_t at_exit)
     return o->left ? FLAG_ALL : at_exit;
 }
 
-static void differ(uint64_t seed, const struct ir_block *b, const struct x64_code *code,
-                   const struct test_outcome *x, const struct test_outcome *y)
+static void differ(uint64_t seed, const struct ir_block *b, const struct x64_code *code, const struct test_outcome *x,
+                   const struct test_outcome *y)
 {
     test_print(b, code);
     for (unsigned r = 0; r < 16; r++)
         if (x->r[r] != y->r[r])
             fprintf(stderr, "r%u: %08x, code %08x\n", r, x->r[r], y->r[r]);
-    fprintf(
-        stderr,
-        "nzcv %x, %x; it %x, %x; left %d, %d; exit %d, %d; calls %u, %u; memory %s; env %s; excl %s\n",
-        x->nzcv, y->nzcv, x->it, y->it, x->left, y->left, x->exit, y->exit, x->world.nevents,
-        y->world.nevents, memcmp(x->world.mem, y->world.mem, TEST_MEM_BYTES) ? "differs" : "same",
-        memcmp(x->env, y->env, sizeof x->env) ? "differs" : "same",
-        x->excl_state != y->excl_state || x->excl_addr != y->excl_addr || x->excl_val != y->excl_val
-            ? "differs"
-            : "same");
+    fprintf(stderr, "nzcv %x, %x; it %x, %x; left %d, %d; exit %d, %d; calls %u, %u; memory %s; env %s; excl %s\n",
+            x->nzcv, y->nzcv, x->it, y->it, x->left, y->left, x->exit, y->exit, x->world.nevents, y->world.nevents,
+            memcmp(x->world.mem, y->world.mem, TEST_MEM_BYTES) ? "differs" : "same",
+            memcmp(x->env, y->env, sizeof x->env) ? "differs" : "same",
+            x->excl_state != y->excl_state || x->excl_addr != y->excl_addr || x->excl_val != y->excl_val ? "differs"
+                                                                                                         : "same");
     fail_msg("seed %" PRIu64 ": code and interpreter differ", seed);
 }
 
-static void compare(uint64_t seed, const struct ir_block *b, const struct x64_code *code,
-                    struct test_outcome *x, struct test_outcome *y, uint8_t at_exit)
+static void compare(uint64_t seed, const struct ir_block *b, const struct x64_code *code, struct test_outcome *x,
+                    struct test_outcome *y, uint8_t at_exit)
 {
     uint8_t flags = flags_that_count(x, at_exit);
 

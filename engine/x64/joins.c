@@ -8,8 +8,7 @@
 #include "engine/x64/emit.h"
 
 /* What the ops between the current one and the label write. */
-static void written_until(const struct xlate *x, const struct label *l, uint32_t *gregs,
-                          uint8_t *flags)
+static void written_until(const struct xlate *x, const struct label *l, uint32_t *gregs, uint8_t *flags)
 {
     *gregs = 0;
     *flags = 0;
@@ -147,6 +146,5 @@ void flags_at_label(struct xlate *x, struct label *l)
         }
     }
     x->flags = f;
-    DCHECK(!(needed_at(x, l) & ~f.mem & ~flags_recoverable(x)), "flags lost at a label of pc %#x",
-           x->pc);
+    DCHECK(!(needed_at(x, l) & ~f.mem & ~flags_recoverable(x)), "flags lost at a label of pc %#x", x->pc);
 }

@@ -11,8 +11,7 @@
 
 static void emit_page_check(struct xlate *x, uint32_t page, uint64_t ppn, struct x64_label *leave)
 {
-    size_t off =
-        offsetof(struct vcpu, flat.exec) + (x->mode * (size_t)VPAGES + page) * sizeof(uint32_t);
+    size_t off = offsetof(struct vcpu, flat.exec) + (x->mode * (size_t)VPAGES + page) * sizeof(uint32_t);
 
     asm_alu_mi(&x->a, ALU_CMP, 4, vmem(off), (uint32_t)(ppn << 1 | 1));
     asm_jcc(&x->a, CC_NE, leave);
@@ -85,8 +84,7 @@ static unsigned survey(struct xlate *x)
 
 static void emit_add(struct xlate *x, enum counter_id id, int n)
 {
-    asm_alu_mi(&x->a, ALU_ADD, 8, vmem(offsetof(struct vcpu, counters) + id * sizeof(uint64_t)),
-               (uint32_t)n);
+    asm_alu_mi(&x->a, ALU_ADD, 8, vmem(offsetof(struct vcpu, counters) + id * sizeof(uint64_t)), (uint32_t)n);
 }
 
 void emit_count_insns(struct xlate *x, int n)

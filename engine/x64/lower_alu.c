@@ -32,8 +32,7 @@ static void emit_binary(struct xlate *x, enum x64_alu op, int dst, struct opnd a
 }
 
 /* The result goes to a guest register in memory that is one operand: one instruction that reads and writes it. */
-static bool lower_in_memory(struct xlate *x, enum x64_alu op, enum recipe_op re, uint8_t host,
-                            bool carry_inv)
+static bool lower_in_memory(struct xlate *x, enum x64_alu op, enum recipe_op re, uint8_t host, bool carry_inv)
 {
     const struct ir_ins *in = x->in;
     ir_val other = in->b;
@@ -56,8 +55,8 @@ static bool lower_in_memory(struct xlate *x, enum x64_alu op, enum recipe_op re,
     alloc_done(x, other);
     alloc_def_memory(x, (unsigned)g);
     if (in->s) {
-        struct recipe r = re == RE_BIT ? recipe_of_op(x, re, IR_NONE, IR_NONE, 0)
-                                       : recipe_of_op(x, re, in->a, in->b, 0);
+        struct recipe r =
+            re == RE_BIT ? recipe_of_op(x, re, IR_NONE, IR_NONE, 0) : recipe_of_op(x, re, in->a, in->b, 0);
         flags_set(x, in->s, host, carry_inv, &r);
     }
     return true;
@@ -140,13 +139,11 @@ static bool postpone_address(struct xlate *x)
     if (in->op != IR_ADD || in->s || in->uses != 1 || !alloc_const(x, in->b, &k))
         return false;
     const struct ir_ins *user = &x->ir->ins[in->last_use];
-    if ((user->op != IR_LD && user->op != IR_LD64 && user->op != IR_ST && user->op != IR_ST64) ||
-        user->a != x->i)
+    if ((user->op != IR_LD && user->op != IR_LD64 && user->op != IR_ST && user->op != IR_ST64) || user->a != x->i)
         return false;
     ir_val base = alloc_rep(x, in->a);
     struct value *val = &x->val[x->i];
-    if (x->val[base].kind != VAL_GREG && x->val[base].kind != VAL_REG &&
-        x->val[base].kind != VAL_SPILL)
+    if (x->val[base].kind != VAL_GREG && x->val[base].kind != VAL_REG && x->val[base].kind != VAL_SPILL)
         return false;
     val->kind = VAL_LEA;
     val->base = base;
@@ -258,8 +255,7 @@ static void lower_logic(struct xlate *x)
             return;
         }
     }
-    if (in->op != IR_BIC &&
-        lower_in_memory(x, (enum x64_alu)alu[in->op - IR_AND], re, FLAG_NZ, false))
+    if (in->op != IR_BIC && lower_in_memory(x, (enum x64_alu)alu[in->op - IR_AND], re, FLAG_NZ, false))
         return;
     struct opnd b = alloc_opnd(x, in->b), a = alloc_opnd(x, in->a);
     bool andn = false;
@@ -285,8 +281,8 @@ static void lower_logic(struct xlate *x)
     else
         emit_binary(x, (enum x64_alu)alu[in->op - IR_AND], dst, a, b);
     if (in->s) {
-        struct recipe r = re == RE_BIT ? recipe_of_op(x, re, IR_NONE, IR_NONE, 0)
-                                       : recipe_of_op(x, re, in->a, in->b, 0);
+        struct recipe r =
+            re == RE_BIT ? recipe_of_op(x, re, IR_NONE, IR_NONE, 0) : recipe_of_op(x, re, in->a, in->b, 0);
         keep_result(x, &r, dst);
         flags_set(x, in->s, FLAG_NZ, false, &r);
     }

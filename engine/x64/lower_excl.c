@@ -54,8 +54,7 @@ static void emit_args(struct xlate *x, struct opnd addr, struct opnd data, unsig
 static const void *excl_thunk(const struct xlate *x, bool store)
 {
     unsigned lg = x->in->aux & MEM_SIZE;
-    const void *watched =
-        store ? x64_stubs.watched_strex[lg][x->mode] : x64_stubs.watched_ldrex[lg][x->mode];
+    const void *watched = store ? x64_stubs.watched_strex[lg][x->mode] : x64_stubs.watched_ldrex[lg][x->mode];
 
     if (x->req->atomics->emit_watched_store && watched)
         return watched;
@@ -74,8 +73,7 @@ static void call_twin(struct xlate *x, uintptr_t fn, const void *thunk)
     flags_clobber(x);
     alloc_spill_all(x, false);
     struct opnd addr = alloc_opnd(x, in->a);
-    struct opnd data =
-        store ? alloc_opnd(x, in->b) : (struct opnd){.kind = OPND_IMM, .imm = excl_mem(x)};
+    struct opnd data = store ? alloc_opnd(x, in->b) : (struct opnd){.kind = OPND_IMM, .imm = excl_mem(x)};
     emit_args(x, addr, data, in->op == IR_STREX64 ? 8 : 4);
     emit_where(x, x->pc, x->it, x->it_stale);
     if (store)
@@ -125,12 +123,8 @@ static void lower_ldrex(struct xlate *x)
     for (int r = RAX; r <= RDX && tmp < 0; r++)
         if (x->reg_val[r] == IR_NONE && !(x->locked & BIT(r)))
             tmp = r;
-    struct excl_site site = {.va = addr,
-                             .host = host,
-                             .lo = lo,
-                             .status = NO_REG,
-                             .tmp = tmp,
-                             .mem = in->aux & MEM_SIZE};
+    struct excl_site site = {
+        .va = addr, .host = host, .lo = lo, .status = NO_REG, .tmp = tmp, .mem = in->aux & MEM_SIZE};
     ops->emit_ldrex(&x->a, &site);
     asm_bind(&x->a, &c->back);
     if (!direct)
@@ -216,17 +210,11 @@ static void lower_strex(struct xlate *x)
         busy |= BIT(lo);
     }
     int result = x->def_greg >= 0 ? host_of((unsigned)x->def_greg) : NO_REG;
-    int status = result >= 0 && !(busy & BIT(result)) ? result
-                 : spare >= 0                         ? spare
-                                                      : borrow(x, busy, &borrowed);
+    int status = result >= 0 && !(busy & BIT(result)) ? result : spare >= 0 ? spare : borrow(x, busy, &borrowed);
     if (status == spare)
         spare = NO_REG;
-    struct excl_site site = {.va = addr,
-                             .host = host,
-                             .lo = lo,
-                             .status = status,
-                             .tmp = spare,
-                             .mem = in->aux & MEM_SIZE};
+    struct excl_site site = {
+        .va = addr, .host = host, .lo = lo, .status = status, .tmp = spare, .mem = in->aux & MEM_SIZE};
     ops->emit_strex(&x->a, &site);
     if (status == result)
         c->dst = (int8_t)status;

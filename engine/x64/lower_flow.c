@@ -111,8 +111,7 @@ static int claim_exit(struct xlate *x, unsigned n, uint32_t target)
 }
 
 /* A jump to another block, and its stub later. */
-static void emit_exit(struct xlate *x, enum jump_kind kind, enum x64_cc cc, uint32_t target,
-                      unsigned n)
+static void emit_exit(struct xlate *x, enum jump_kind kind, enum x64_cc cc, uint32_t target, unsigned n)
 {
     struct cold *c = cold_new(x, COLD_EXIT);
     struct x64_asm *a = &x->a;
@@ -135,8 +134,7 @@ static void emit_exit(struct xlate *x, enum jump_kind kind, enum x64_cc cc, uint
 
 /* A conditional jump to another block, with flags to be stored on the way: on the side; or, for a jump backwards, which is
  * the usual way on, in the line. */
-static void emit_exit_saving(struct xlate *x, enum x64_cc cc, uint32_t target, unsigned n,
-                             uint8_t save)
+static void emit_exit_saving(struct xlate *x, enum x64_cc cc, uint32_t target, unsigned n, uint8_t save)
 {
     struct x64_label past = X64_LABEL_INIT;
     struct flags given = x->flags;
@@ -230,8 +228,7 @@ static struct x64_mem emit_jc_probe(struct xlate *x, int target, struct cold *c)
 {
     struct x64_asm *a = &x->a;
     int index = target == RCX ? RDX : RCX;
-    struct x64_mem e =
-        vmem(offsetof(struct vcpu, jc) + x->mode * sizeof(struct jc_entry) * JC_ENTRIES);
+    struct x64_mem e = vmem(offsetof(struct vcpu, jc) + x->mode * sizeof(struct jc_entry) * JC_ENTRIES);
 
     e = mem_bi(e.base, index, 8, e.disp);
     asm_mov_rr(a, 4, index, target);

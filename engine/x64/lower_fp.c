@@ -458,11 +458,9 @@ bool lower_fp(struct xlate *x)
     for (unsigned k = 0; k < g.n; k++)
         if (!alloc_const(x, v[k], &g.v[k]))
             return false;
-#define BOTH(id, ...)                                                                              \
-    case HELPER_##id##_D: g.wide = true; /* fall through */                                        \
-    case HELPER_##id##_S:                                                                          \
-        g.len = g.wide ? 8 : 4;                                                                    \
-        __VA_ARGS__
+#define BOTH(id, ...)                                    \
+ case HELPER_##id##_D: g.wide = true; /* fall through */ \
+ case HELPER_##id##_S: g.len = g.wide ? 8 : 4; __VA_ARGS__
     switch (in->imm) {
         BOTH(VMOV, return move(x, &g, SIGN_KEEP));
         BOTH(VABS, return move(x, &g, SIGN_CLEAR));
@@ -485,9 +483,7 @@ bool lower_fp(struct xlate *x)
     case HELPER_VCVT_INT_D: g.wide = true; /* fall through */
     case HELPER_VCVT_INT_S: g.len = g.wide ? 8 : 4; return common && to_int(x, &g);
     case HELPER_VCVT_D_INT: g.wide = true; /* fall through */
-    case HELPER_VCVT_S_INT:
-        g.len = g.wide ? 8 : 4;
-        return (common || g.wide) && from_int(x, &g);
+    case HELPER_VCVT_S_INT: g.len = g.wide ? 8 : 4; return (common || g.wide) && from_int(x, &g);
     case HELPER_VCVT_D_S: return common && change_width(x, &g, false);
     case HELPER_VCVT_S_D: return common && change_width(x, &g, true);
     default: return false;

@@ -88,8 +88,7 @@ int emit_probe(struct xlate *x, struct cold *c, int addr, int page, int spare, b
             asm_jcc(a, CC_A, &c->entry);
         }
     } else if (c->size > 1 || strict(x)) {
-        uint32_t low = (c->size - 1u) | (x->in->aux & MEM_ALIGN4 ? 3 : 0) |
-                       (x->in->aux & MEM_ALIGN16 ? 15 : 0);
+        uint32_t low = (c->size - 1u) | (x->in->aux & MEM_ALIGN4 ? 3 : 0) | (x->in->aux & MEM_ALIGN16 ? 15 : 0);
         /* A doubleword that need only be a multiple of 4 may still lie within the page. */
         bool again = !strict(x) || (low == 7 && !(x->in->aux & MEM_ALIGN));
 
@@ -133,8 +132,7 @@ static void note_address(struct xlate *x, struct cold *c)
 }
 
 /* The first of a group: all that the group may touch lies in one page, whose host address stays in a register. */
-static void emit_group_probe(struct xlate *x, struct cold *c, int addr, int host, int spare,
-                             const struct group *g)
+static void emit_group_probe(struct xlate *x, struct cold *c, int addr, int host, int spare, const struct group *g)
 {
     struct x64_asm *a = &x->a;
 
@@ -196,8 +194,7 @@ static void lower_access(struct xlate *x)
             alloc_unlock(x, page);
         dst = alloc_def(x, page);
         if (!follows)
-            x->locked |=
-                (BIT(page) | (is_scratch(addr) ? BIT(addr) : 0)); /* in use until the access */
+            x->locked |= (BIT(page) | (is_scratch(addr) ? BIT(addr) : 0)); /* in use until the access */
     }
 
     c->size = (uint8_t)size;
@@ -249,8 +246,7 @@ static void lower_ldm(struct xlate *x)
      * leaves the guest registers alone. */
     int addr;
     ir_val base = alloc_rep(x, in->a);
-    bool base_lost =
-        x->val[base].kind == VAL_GREG && (mask & BIT(x->val[base].at)) && !alloc_needed(x, base);
+    bool base_lost = x->val[base].kind == VAL_GREG && (mask & BIT(x->val[base].at)) && !alloc_needed(x, base);
     addr = base_lost ? alloc_copy(x, base, RCX) : NO_REG;
     for (unsigned g = 0; g < 15; g++)
         if (mask & BIT(g)) {

@@ -16,15 +16,13 @@ static int def_like(struct xlate *x, struct opnd a)
 static void emit_shift_plain(struct xlate *x, int dst, struct opnd a, unsigned n)
 {
     struct x64_asm *as = &x->a;
-    static const uint8_t host[] = {
-        [IR_SHL - IR_SHL] = SH_SHL, [IR_SHR - IR_SHL] = SH_SHR, [IR_SAR - IR_SHL] = SH_SAR};
+    static const uint8_t host[] = {[IR_SHL - IR_SHL] = SH_SHL, [IR_SHR - IR_SHL] = SH_SHR, [IR_SAR - IR_SHL] = SH_SAR};
 
     if (x->in->op == IR_SHL && a.kind == OPND_REG && n == 1) {
         asm_lea(as, 4, dst, mem_bi(a.reg, a.reg, 1, 0));
         return;
     }
-    if (x->in->op == IR_SHL && a.kind == OPND_REG && n <= 3 &&
-        (a.reg != dst || flags_precious(x))) {
+    if (x->in->op == IR_SHL && a.kind == OPND_REG && n <= 3 && (a.reg != dst || flags_precious(x))) {
         asm_lea(as, 4, dst, mem_bi(NO_REG, a.reg, 1u << n, 0));
         return;
     }
@@ -65,8 +63,7 @@ static bool postpone(struct xlate *x)
     if (in->op != IR_SHL || in->s || in->imm > 3 || in->uses != 1)
         return false;
     const struct ir_ins *user = &x->ir->ins[in->last_use];
-    if (user->op != IR_ADD || user->s || user->a == user->b || x->val[a].kind == VAL_CONST ||
-        x->val[a].kind == VAL_SHL)
+    if (user->op != IR_ADD || user->s || user->a == user->b || x->val[a].kind == VAL_CONST || x->val[a].kind == VAL_SHL)
         return false;
     ir_val other = alloc_rep(x, user->a == x->i ? user->b : user->a);
     if (other < x->i && x->val[other].kind == VAL_SHL)
@@ -82,17 +79,14 @@ static bool postpone(struct xlate *x)
 
 static void lower_shift_imm(struct xlate *x)
 {
-    static const uint8_t re[] = {
-        [IR_SHL - IR_SHL] = RE_SHL, [IR_SHR - IR_SHL] = RE_SHR, [IR_SAR - IR_SHL] = RE_SAR};
-    static const uint8_t host[] = {
-        [IR_SHL - IR_SHL] = SH_SHL, [IR_SHR - IR_SHL] = SH_SHR, [IR_SAR - IR_SHL] = SH_SAR};
+    static const uint8_t re[] = {[IR_SHL - IR_SHL] = RE_SHL, [IR_SHR - IR_SHL] = RE_SHR, [IR_SAR - IR_SHL] = RE_SAR};
+    static const uint8_t host[] = {[IR_SHL - IR_SHL] = SH_SHL, [IR_SHR - IR_SHL] = SH_SHR, [IR_SAR - IR_SHL] = SH_SAR};
     const struct ir_ins *in = x->in;
 
     if (postpone(x))
         return;
     if (in->op != IR_ROR && in->s && !in->uses) {
-        struct recipe r =
-            recipe_of_op(x, (enum recipe_op)re[in->op - IR_SHL], in->a, IR_NONE, in->imm);
+        struct recipe r = recipe_of_op(x, (enum recipe_op)re[in->op - IR_SHL], in->a, IR_NONE, in->imm);
 
         if (!(in->s & ~recipe_makes(&r))) {
             flags_set_lazy(x, in->s, &r);

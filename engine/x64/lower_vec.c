@@ -65,8 +65,7 @@ void vec_shl(struct vec *v, unsigned log2, int dst, int src, unsigned k)
 
 void vec_shr(struct vec *v, unsigned log2, bool is_unsigned, int dst, int src, unsigned k)
 {
-    static const uint32_t op[2][4] = {{0, VX_PSRAW_I, VX_PSRAD_I, 0},
-                                      {VX_PSRLW_I, VX_PSRLW_I, VX_PSRLD_I, VX_PSRLQ_I}};
+    static const uint32_t op[2][4] = {{0, VX_PSRAW_I, VX_PSRAD_I, 0}, {VX_PSRLW_I, VX_PSRLW_I, VX_PSRLD_I, VX_PSRLQ_I}};
 
     if (!is_unsigned && k == 8u << log2)
         k--; /* as well all copies of the sign */
@@ -186,10 +185,8 @@ static bool saturating(struct vec *v, uint32_t op, uint32_t plain)
     return vec_done(v, t);
 }
 
-const uint32_t vec_max_op[2][3] = {{VX_PMAXSB, VX_PMAXSW, VX_PMAXSD},
-                                      {VX_PMAXUB, VX_PMAXUW, VX_PMAXUD}};
-const uint32_t vec_min_op[2][3] = {{VX_PMINSB, VX_PMINSW, VX_PMINSD},
-                                      {VX_PMINUB, VX_PMINUW, VX_PMINUD}};
+const uint32_t vec_max_op[2][3] = {{VX_PMAXSB, VX_PMAXSW, VX_PMAXSD}, {VX_PMAXUB, VX_PMAXUW, VX_PMAXUD}};
+const uint32_t vec_min_op[2][3] = {{VX_PMINSB, VX_PMINSW, VX_PMINSD}, {VX_PMINUB, VX_PMINUW, VX_PMINUD}};
 static const uint32_t gt_op[3] = {VX_PCMPGTB, VX_PCMPGTW, VX_PCMPGTD};
 
 /* n > m, n >= m */
@@ -417,25 +414,26 @@ static bool lower_op(struct vec *v)
 {
     enum vec_op op = v->op;
 
-#define EACH_SIGNED3(name, call)                                                                        \
-    case VOP_##name##_s8 ... VOP_##name##_u32: {                                                   \
-        const unsigned log2 = (op - VOP_##name##_s8) % 3;                                          \
-        const bool is_unsigned = op >= VOP_##name##_u8;                                            \
-        return call;                                                                               \
-    }
-#define EACH_SIGNED4(name, call)                                                                        \
-    case VOP_##name##_s8 ... VOP_##name##_u64: {                                                   \
-        const unsigned log2 = (op - VOP_##name##_s8) % 4;                                          \
-        const bool is_unsigned = op >= VOP_##name##_u8;                                            \
-        return call;                                                                               \
-    }
-#define EACH_SIZES(name, last, call)                                                                    \
-    case VOP_##name##_8 ... VOP_##name##_##last: {                                                 \
-        const unsigned log2 = op - VOP_##name##_8;                                                 \
-        return call;                                                                               \
-    }
+#define EACH_SIGNED3(name, call)                    \
+ case VOP_##name##_s8... VOP_##name##_u32: {        \
+  const unsigned log2 = (op - VOP_##name##_s8) % 3; \
+  const bool is_unsigned = op >= VOP_##name##_u8;   \
+  return call;                                      \
+ }
+#define EACH_SIGNED4(name, call)                    \
+ case VOP_##name##_s8... VOP_##name##_u64: {        \
+  const unsigned log2 = (op - VOP_##name##_s8) % 4; \
+  const bool is_unsigned = op >= VOP_##name##_u8;   \
+  return call;                                      \
+ }
+#define EACH_SIZES(name, last, call)           \
+ case VOP_##name##_8... VOP_##name##_##last: { \
+  const unsigned log2 = op - VOP_##name##_8;   \
+  return call;                                 \
+ }
     switch (op) {
-    case VOP_and ... VOP_bif: return bitwise(v);
+    case VOP_and ... VOP_bif:
+        return bitwise(v);
         EACH_SIZES(add, 64, simple(v, vec_add_op(log2, false)))
         EACH_SIZES(sub, 64, simple(v, vec_add_op(log2, true)))
         EACH_SIZES(ceq, 32, simple(v, vec_cmpeq_op(log2)))
@@ -460,7 +458,8 @@ static bool lower_op(struct vec *v)
     case VOP_qsub_s8: return saturating(v, VX_PSUBSB, VX_PSUBB);
     case VOP_qsub_s16: return saturating(v, VX_PSUBSW, VX_PSUBW);
     case VOP_qsub_u8: return saturating(v, VX_PSUBUSB, VX_PSUBB);
-    case VOP_qsub_u16: return saturating(v, VX_PSUBUSW, VX_PSUBW);
+    case VOP_qsub_u16:
+        return saturating(v, VX_PSUBUSW, VX_PSUBW);
         EACH_SIZES(ceq0, 32, with_zero(v, log2, VOP_ceq0_8))
         EACH_SIZES(cgt0, 32, with_zero(v, log2, VOP_cgt0_8))
         EACH_SIZES(cge0, 32, with_zero(v, log2, VOP_cge0_8))
@@ -535,8 +534,7 @@ static bool duplicate(struct vec *v)
     unsigned log2 = v->arg[1], lane = v->arg[2];
     int t = vreg_temp(v->x);
 
-    asm_vex_rrm(v->a, broadcast_op[log2], t, NO_REG,
-                vmem(offsetof(struct vcpu, vfp) + v->m + (lane << log2)));
+    asm_vex_rrm(v->a, broadcast_op[log2], t, NO_REG, vmem(offsetof(struct vcpu, vfp) + v->m + (lane << log2)));
     return vec_done(v, t);
 }
 

@@ -7,8 +7,7 @@
 
 void vec_extend(struct vec *v, unsigned log2, bool is_unsigned, int dst, int src)
 {
-    static const uint32_t op[2][3] = {{VX_PMOVSXBW, VX_PMOVSXWD, VX_PMOVSXDQ},
-                                      {VX_PMOVZXBW, VX_PMOVZXWD, VX_PMOVZXDQ}};
+    static const uint32_t op[2][3] = {{VX_PMOVSXBW, VX_PMOVSXWD, VX_PMOVSXDQ}, {VX_PMOVZXBW, VX_PMOVZXWD, VX_PMOVZXDQ}};
 
     vx2(v, op[is_unsigned][log2], dst, src);
 }
@@ -259,7 +258,7 @@ bool lower_vec_table(struct vec *v)
     vx(v, VX_PSHUFB, t, n, X1);
     if (length > 2) {
         if (length == 3)
-            vreg_load(v->x, X2, v->n + 16, 8); /* zeros above */
+            vreg_load(v->x, X2, v->n + 16, 8);  /* zeros above */
         vxp(v, VX_PADDB, X3, m, POOL_BYTES_F0); /* less 16 */
         vxp(v, VX_PADDUSB, X3, X3, POOL_BYTES_70);
         vx(v, VX_PSHUFB, X3, high, X3);
@@ -332,17 +331,17 @@ bool lower_vec_wide(struct vec *v)
 {
     enum vec_op op = v->op;
 
-#define EACH_SIGNED3(name, call)                                                                        \
-    case VOP_##name##_s8 ... VOP_##name##_u32: {                                                   \
-        const unsigned log2 = (op - VOP_##name##_s8) % 3;                                          \
-        const bool is_unsigned = op >= VOP_##name##_u8;                                            \
-        return call;                                                                               \
-    }
-#define EACH_SIZES3(name, call)                                                                         \
-    case VOP_##name##_8 ... VOP_##name##_32: {                                                     \
-        const unsigned log2 = op - VOP_##name##_8;                                                 \
-        return call;                                                                               \
-    }
+#define EACH_SIGNED3(name, call)                    \
+ case VOP_##name##_s8... VOP_##name##_u32: {        \
+  const unsigned log2 = (op - VOP_##name##_s8) % 3; \
+  const bool is_unsigned = op >= VOP_##name##_u8;   \
+  return call;                                      \
+ }
+#define EACH_SIZES3(name, call)              \
+ case VOP_##name##_8... VOP_##name##_32: {   \
+  const unsigned log2 = op - VOP_##name##_8; \
+  return call;                               \
+ }
 #define S_OR_U is_unsigned ? U_TO_U : S_TO_S
     switch (op) {
         EACH_SIGNED3(addl, add_wide(v, log2, is_unsigned, false))
@@ -352,7 +351,8 @@ bool lower_vec_wide(struct vec *v)
         EACH_SIGNED3(mull, multiply_wide(v, log2, is_unsigned, 0))
         EACH_SIGNED3(mlal, multiply_wide(v, log2, is_unsigned, 1))
         EACH_SIGNED3(mlsl, multiply_wide(v, log2, is_unsigned, -1))
-    case VOP_pmull: return multiply_polynomials(v);
+    case VOP_pmull:
+        return multiply_polynomials(v);
         EACH_SIGNED3(shll, shift_wide(v, log2, is_unsigned))
         EACH_SIZES3(movn, shift_narrow(v, log2, false))
         EACH_SIZES3(shrn, shift_narrow(v, log2, false))

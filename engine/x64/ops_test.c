@@ -50,16 +50,12 @@ static void check(const struct x64_code *code, uint64_t seed)
             fprintf(stderr, "r%u: %08x, code %08x\n", r, want.r[r], got.r[r]);
     for (unsigned k = 0; k < TEST_MEM_BYTES; k++)
         if (want.world.mem[k] != got.world.mem[k])
-            fprintf(stderr, "%08x: %02x, code %02x\n", TEST_BASE + k, want.world.mem[k],
-                    got.world.mem[k]);
+            fprintf(stderr, "%08x: %02x, code %02x\n", TEST_BASE + k, want.world.mem[k], got.world.mem[k]);
     for (unsigned r = 0; r < 15; r++)
         fprintf(stderr, "r%u was %08x\n", r, start.r[r]);
-    fprintf(stderr,
-            "nzcv %x, %x; left %d, %d; memory %s; excl %x %08x %" PRIx64 ", %x %08x %" PRIx64 "\n",
-            want.nzcv, got.nzcv, want.left, got.left,
-            memcmp(want.world.mem, got.world.mem, TEST_MEM_BYTES) ? "differs" : "same",
-            want.excl_state, want.excl_addr, want.excl_val, got.excl_state, got.excl_addr,
-            got.excl_val);
+    fprintf(stderr, "nzcv %x, %x; left %d, %d; memory %s; excl %x %08x %" PRIx64 ", %x %08x %" PRIx64 "\n", want.nzcv,
+            got.nzcv, want.left, got.left, memcmp(want.world.mem, got.world.mem, TEST_MEM_BYTES) ? "differs" : "same",
+            want.excl_state, want.excl_addr, want.excl_val, got.excl_state, got.excl_addr, got.excl_val);
     fail_msg("seed %" PRIu64 ": code and interpreter differ", seed);
 }
 
@@ -69,8 +65,7 @@ static ir_val some_value(struct ir_block *b, struct rng *r)
 {
     switch (rng_below(r, 5)) {
     case 0: return ir_const(b, test_number(r));
-    case 1:
-        return ir_bin(b, IR_MUL, ir_get_reg(b, rng_below(r, 15)), ir_get_reg(b, rng_below(r, 15)));
+    case 1: return ir_bin(b, IR_MUL, ir_get_reg(b, rng_below(r, 15)), ir_get_reg(b, rng_below(r, 15)));
     default: return ir_get_reg(b, rng_below(r, 15));
     }
 }
@@ -103,56 +98,41 @@ static void random_access_block(struct rng *r)
         if (rng_one_in(r, 3)) /* values across the access */
             kept[rng_below(r, 3)] = ir_bin(b, IR_XOR, some_value(b, r), some_value(b, r));
         if (rng_one_in(r, 3))
-            ir_bin_s(b, rng_one_in(r, 2) ? IR_SUB : IR_ADD, some_value(b, r), some_value(b, r),
-                     FLAG_ALL);
-        ir_val addr =
-            ir_get_reg(b, near && !rng_one_in(r, 4) ? 3 + 5 * rng_below(r, 2) : rng_below(r, 15));
+            ir_bin_s(b, rng_one_in(r, 2) ? IR_SUB : IR_ADD, some_value(b, r), some_value(b, r), FLAG_ALL);
+        ir_val addr = ir_get_reg(b, near && !rng_one_in(r, 4) ? 3 + 5 * rng_below(r, 2) : rng_below(r, 15));
         if (rng_one_in(r, 2))
-            addr = ir_bin(b, IR_ADD, addr,
-                          ir_const(b, near ? 4 * rng_below(r, 80) - 40 : 8 * rng_below(r, 3)));
+            addr = ir_bin(b, IR_ADD, addr, ir_const(b, near ? 4 * rng_below(r, 80) - 40 : 8 * rng_below(r, 3)));
         if (rng_one_in(r, 12))
             ir_set_reg(b, rng_below(r, 15), addr);
         unsigned rd = rng_below(r, 15);
-        uint8_t rule = (uint8_t[]){
-            0, 0, MEM_ALIGN, MEM_ALIGN4, MEM_USER, MEM_USER | MEM_ALIGN}[rng_below(r, 6)];
+        uint8_t rule = (uint8_t[]){0, 0, MEM_ALIGN, MEM_ALIGN4, MEM_USER, MEM_USER | MEM_ALIGN}[rng_below(r, 6)];
         uint8_t size = (uint8_t)rng_below(r, 3);
         switch (near ? rng_below(r, 6) : rng_below(r, 10)) {
         case 0: ir_set_reg(b, rd, ir_load(b, addr, size | rule)); break;
-        case 1:
-            ir_set_reg(b, rd,
-                       ir_load(b, addr, (size & 1) | MEM_SIGNED | (rule & (MEM_ALIGN | MEM_USER))));
-            break;
+        case 1: ir_set_reg(b, rd, ir_load(b, addr, (size & 1) | MEM_SIGNED | (rule & (MEM_ALIGN | MEM_USER)))); break;
         case 2: ir_store(b, addr, some_value(b, r), size | rule); break;
         case 3: set_wide(b, r, ir_load(b, addr, MEM_64 | rule)); break;
         case 4: ir_store(b, addr, some_wide(b, r), MEM_64 | rule); break;
         case 5:
             if (near && !rng_one_in(r, 4)) {
-                ir_emit(b, rng_one_in(r, 2) ? IR_LDM : IR_STM, 0, MEM_32,
-                        ir_bin(b, IR_AND, addr, ir_const(b, ~3u)), IR_NONE, IR_NONE,
-                        1 + rng_below(r, 0x7fff), 0);
+                ir_emit(b, rng_one_in(r, 2) ? IR_LDM : IR_STM, 0, MEM_32, ir_bin(b, IR_AND, addr, ir_const(b, ~3u)),
+                        IR_NONE, IR_NONE, 1 + rng_below(r, 0x7fff), 0);
                 break;
             }
             ir_set_reg(b, rd, ir_emit(b, IR_LDREX, 0, size, addr, IR_NONE, IR_NONE, 0, 0));
             break;
-        case 6:
-            ir_set_reg(b, rd, ir_emit(b, IR_STREX, 0, size, addr, some_value(b, r), IR_NONE, 0, 0));
-            break;
+        case 6: ir_set_reg(b, rd, ir_emit(b, IR_STREX, 0, size, addr, some_value(b, r), IR_NONE, 0, 0)); break;
         case 7:
             if (rng_one_in(r, 2))
                 set_wide(b, r, ir_emit(b, IR_LDREX64, 0, MEM_64, addr, IR_NONE, IR_NONE, 0, 0));
             else
-                ir_set_reg(b, rd,
-                           ir_emit(b, IR_STREX64, 0, MEM_64, addr, some_wide(b, r), IR_NONE, 0, 0));
+                ir_set_reg(b, rd, ir_emit(b, IR_STREX64, 0, MEM_64, addr, some_wide(b, r), IR_NONE, 0, 0));
             break;
         case 8:
             ir_set_reg(b, rd,
-                       ir_emit(b, IR_SWP, 0, rng_one_in(r, 2) ? MEM_8 : MEM_32, addr,
-                               some_value(b, r), IR_NONE, 0, 0));
+                       ir_emit(b, IR_SWP, 0, rng_one_in(r, 2) ? MEM_8 : MEM_32, addr, some_value(b, r), IR_NONE, 0, 0));
             break;
-        default:
-            ir_emit(b, rng_one_in(r, 2) ? IR_CLREX : IR_BARRIER, 0, 0, IR_NONE, IR_NONE, IR_NONE, 0,
-                    0);
-            break;
+        default: ir_emit(b, rng_one_in(r, 2) ? IR_CLREX : IR_BARRIER, 0, 0, IR_NONE, IR_NONE, IR_NONE, 0, 0); break;
         }
         if (near && rng_one_in(r, 8))
             ir_exit_if(b, rng_below(r, COND_AL), 0xa000);
@@ -188,8 +168,7 @@ static void test_accesses(void **state)
             test_random_start(&start, &r);
             uint32_t at = rng_one_in(&r, 3) ? rng_below(&r, 8000) : 8 * rng_below(&r, 500);
             for (unsigned g = 0; g < 15; g++)
-                start.r[g] =
-                    TEST_BASE + at + (rng_one_in(&r, 3) ? rng_below(&r, 12) : 8 * rng_below(&r, 2));
+                start.r[g] = TEST_BASE + at + (rng_one_in(&r, 3) ? rng_below(&r, 12) : 8 * rng_below(&r, 2));
             check(&code, seed);
         }
     }
@@ -224,19 +203,12 @@ static void test_conditions(void **state)
                 case 7: ir_bin_s(b, IR_AND, x, y, FLAG_NZ); break;
                 case 8: ir_set_reg(b, 0, ir_shift(b, IR_SHR, x, 3, FLAG_NZC)); break;
                 case 9: ir_set_reg(b, 0, ir_shift(b, IR_ROR, x, 3, FLAG_NZC)); break;
-                case 10:
-                    ir_set_reg(b, 8, ir_bin_s(b, IR_SUB, ir_get_reg(b, 8), y, FLAG_ALL));
-                    break;
-                default:
-                    ir_set_reg(b, 9,
-                               ir_bin_s(b, IR_SUB, ir_const(b, 5), ir_get_reg(b, 9), FLAG_ALL));
-                    break;
+                case 10: ir_set_reg(b, 8, ir_bin_s(b, IR_SUB, ir_get_reg(b, 8), y, FLAG_ALL)); break;
+                default: ir_set_reg(b, 9, ir_bin_s(b, IR_SUB, ir_const(b, 5), ir_get_reg(b, 9), FLAG_ALL)); break;
                 }
                 ir_insn(b, 0x8004, 0);
                 switch (between) {
-                case 1:
-                    ir_set_reg(b, 3, ir_bin(b, IR_MUL, ir_get_reg(b, 4), ir_get_reg(b, 5)));
-                    break;
+                case 1: ir_set_reg(b, 3, ir_bin(b, IR_MUL, ir_get_reg(b, 4), ir_get_reg(b, 5))); break;
                 case 2: ir_set_reg(b, 0, ir_const(b, 0)); break;
                 case 3: ir_set_reg(b, 3, ir_load(b, ir_const(b, TEST_BASE + 0x104), MEM_32)); break;
                 default: break;
@@ -273,8 +245,7 @@ static unsigned hot_path(const struct x64_code *code, bool *calls)
 
     *calls = false;
     assert_int_equal(cs_open(CS_ARCH_X86, CS_MODE_64, &cs), CS_ERR_OK);
-    size_t k =
-        cs_disasm(cs, test_span.rx + code->entry_main, code->bytes - code->entry_main, 0, 0, &insn);
+    size_t k = cs_disasm(cs, test_span.rx + code->entry_main, code->bytes - code->entry_main, 0, 0, &insn);
     for (size_t i = 0; i < k; i++) {
         if (!strcmp(insn[i].mnemonic, "call"))
             *calls = true;
@@ -300,8 +271,7 @@ static void within(const char *what, unsigned budget)
     printf("%-28s %2u of %u\n", what, n, budget);
     if (n > budget || calls) {
         test_print(&block, &code);
-        fail_msg("%s: %u instructions, %u allowed%s", what, n, budget,
-                 calls ? "; a call among them" : "");
+        fail_msg("%s: %u instructions, %u allowed%s", what, n, budget, calls ? "; a call among them" : "");
     }
 }
 
@@ -325,10 +295,8 @@ static void test_budgets(void **state)
     ir_set_reg(b, 0, ir_load(b, ir_bin(b, IR_ADD, ir_get_reg(b, 1), ir_const(b, 4)), MEM_32));
     within("ldr r0, [r1, #4]", 9);
     b = fresh();
-    ir_set_reg(
-        b, 0,
-        ir_load(b, ir_bin(b, IR_ADD, ir_get_reg(b, 1), ir_shift(b, IR_SHL, ir_get_reg(b, 2), 2, 0)),
-                MEM_32));
+    ir_set_reg(b, 0,
+               ir_load(b, ir_bin(b, IR_ADD, ir_get_reg(b, 1), ir_shift(b, IR_SHL, ir_get_reg(b, 2), 2, 0)), MEM_32));
     within("ldr r0, [r1, r2, lsl #2]", 9);
     b = fresh();
     ir_set_reg(b, 0, ir_load(b, ir_get_reg(b, 1), MEM_8));
@@ -340,8 +308,7 @@ static void test_budgets(void **state)
     ir_set_reg(b, 0, ir_emit(b, IR_LDREX, 0, MEM_32, ir_get_reg(b, 1), IR_NONE, IR_NONE, 0, 0));
     within("ldrex r0, [r1]", 14);
     b = fresh();
-    ir_set_reg(b, 2,
-               ir_emit(b, IR_STREX, 0, MEM_32, ir_get_reg(b, 1), ir_get_reg(b, 0), IR_NONE, 0, 0));
+    ir_set_reg(b, 2, ir_emit(b, IR_STREX, 0, MEM_32, ir_get_reg(b, 1), ir_get_reg(b, 0), IR_NONE, 0, 0));
     within("strex r2, r0, [r1]", 20);
     b = fresh();
     ir_emit(b, IR_STM, 0, MEM_32, ir_get_reg(b, 13), IR_NONE, IR_NONE, 0x40f0, 0);
@@ -386,8 +353,7 @@ static void test_bound(void **state)
                 ir_shift(b, IR_SHL, x, 3, FLAG_C);
                 ir_bin_s(b, IR_XOR, x, y, FLAG_N);
                 ir_bin_s(b, IR_AND, x, y, FLAG_Z);
-                ir_set_reg(b, 12,
-                           ir_load(b, ir_bin(b, IR_ADD, x, ir_const(b, 4 * (k % 8))), MEM_32));
+                ir_set_reg(b, 12, ir_load(b, ir_bin(b, IR_ADD, x, ir_const(b, 4 * (k % 8))), MEM_32));
                 break;
             case 4: ir_store(b, y, ir_bin(b, IR_PACK64, x, y), MEM_64); break;
             case 5: ir_exit_if(b, k % COND_AL, 0x9000 + 4 * k); break;
@@ -402,8 +368,7 @@ static void test_bound(void **state)
         ir_optimise(b, NULL, NULL);
         assert_null(ir_verify(b));
         test_translate(b, TBF_PRIV, false, &test_atomics_inline, &code);
-        printf("kind %u: %u IR instructions, %zu bytes, bound %zu\n", kind, b->n, code.bytes,
-               x64_code_bound(b->n));
+        printf("kind %u: %u IR instructions, %zu bytes, bound %zu\n", kind, b->n, code.bytes, x64_code_bound(b->n));
     }
     x64_host.avx2 = false;
 }

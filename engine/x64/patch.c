@@ -13,8 +13,7 @@ void x64_patch_jump(uint8_t *jump_rw, const uint8_t *jump_rx, const uint8_t *tar
     int32_t rel32 = (int32_t)rel;
 
     CHECK(rel == rel32, "jump over %" PRId64 " bytes", rel);
-    CHECK(((uintptr_t)jump_rx & 7) <= 4, "patched displacement at %p crosses 8 bytes",
-          (const void *)jump_rx);
+    CHECK(((uintptr_t)jump_rx & 7) <= 4, "patched displacement at %p crosses 8 bytes", (const void *)jump_rx);
     /* Not atomic_store: the address need not be a multiple of 4. Orders like a release store: earlier stores of this
      * thread (the target's code, through the other view) are visible before it, and x86 keeps stores in order. */
     __asm__ volatile("movl %1, %0" : "=m"(*(volatile char(*)[4])jump_rw) : "r"(rel32) : "memory");

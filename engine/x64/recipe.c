@@ -46,8 +46,7 @@ static int8_t operand(const struct xlate *x, ir_val v)
     return RG_NONE;
 }
 
-struct recipe recipe_of_op(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b,
-                           uint32_t imm)
+struct recipe recipe_of_op(const struct xlate *x, enum recipe_op op, ir_val a, ir_val b, uint32_t imm)
 {
     struct recipe r = {
         .op = (uint8_t)op,
@@ -83,8 +82,7 @@ struct recipe recipe_without(struct recipe r, unsigned g)
 struct recipe recipe_after_write(struct recipe r, unsigned g, ir_val v)
 {
     r = recipe_without(r, g);
-    if (v != IR_NONE && r.val == v &&
-        r.d == RG_NONE) /* the first place stays: a label may rely on it */
+    if (v != IR_NONE && r.val == v && r.d == RG_NONE) /* the first place stays: a label may rely on it */
         r.d = (int8_t)g;
     return r;
 }
@@ -94,8 +92,7 @@ static struct opnd greg_opnd(int g, uint32_t imm)
     if (g == RG_IMM)
         return (struct opnd){.kind = OPND_IMM, .imm = imm};
     if (g >= RG_SLOT)
-        return (struct opnd){.kind = OPND_MEM,
-                             .mem = vmem(offsetof(struct vcpu, spill) + 8 * (size_t)(g - RG_SLOT))};
+        return (struct opnd){.kind = OPND_MEM, .mem = vmem(offsetof(struct vcpu, spill) + 8 * (size_t)(g - RG_SLOT))};
     if (g >= RG_SCRATCH)
         return (struct opnd){.kind = OPND_REG, .reg = g - RG_SCRATCH};
     if (host_of((unsigned)g) >= 0)
@@ -183,18 +180,15 @@ bool recipe_needs_tmp(const struct recipe *r, uint8_t want)
     if (!(want & ~FLAG_NZ) && r->d != RG_NONE)
         return false;
     switch (r->op) {
-    case RE_SUB:
-        return !ab || !fits_compare(false, greg_opnd(r->a, r->imm), greg_opnd(r->b, r->imm));
-    case RE_AND:
-        return !ab || !fits_compare(true, greg_opnd(r->a, r->imm), greg_opnd(r->b, r->imm));
+    case RE_SUB: return !ab || !fits_compare(false, greg_opnd(r->a, r->imm), greg_opnd(r->b, r->imm));
+    case RE_AND: return !ab || !fits_compare(true, greg_opnd(r->a, r->imm), greg_opnd(r->b, r->imm));
     case RE_BIT: return host_of((unsigned)r->a) < 0;
     default: return true;
     }
 }
 
 /* Set EFLAGS by r so that they hold as much of want as one instruction sequence can. Returns what they hold. */
-uint8_t recipe_emit(struct x64_asm *a, const struct recipe *r, uint8_t want, int tmp,
-                    bool *carry_inv)
+uint8_t recipe_emit(struct x64_asm *a, const struct recipe *r, uint8_t want, int tmp, bool *carry_inv)
 {
     struct opnd oa = r->a != RG_NONE ? greg_opnd(r->a, r->imm) : (struct opnd){0};
     struct opnd ob = r->b != RG_NONE ? greg_opnd(r->b, r->imm) : (struct opnd){0};
@@ -202,8 +196,8 @@ uint8_t recipe_emit(struct x64_asm *a, const struct recipe *r, uint8_t want, int
     struct opnd t = {.kind = OPND_REG, .reg = tmp};
 
     *carry_inv = false;
-    bool direct = ab && ((r->op == RE_SUB && fits_compare(false, oa, ob)) ||
-                         (r->op == RE_AND && fits_compare(true, oa, ob)));
+    bool direct =
+        ab && ((r->op == RE_SUB && fits_compare(false, oa, ob)) || (r->op == RE_AND && fits_compare(true, oa, ob)));
     if (!(want & ~FLAG_NZ) && r->d != RG_NONE && !direct) {
         struct opnd d = greg_opnd(r->d, 0);
 
@@ -270,11 +264,7 @@ uint8_t recipe_emit(struct x64_asm *a, const struct recipe *r, uint8_t want, int
     case RE_SHR:
     case RE_SAR:
         mov_opnd(a, tmp, oa);
-        asm_shift_ri(a,
-                     r->op == RE_SHL   ? SH_SHL
-                     : r->op == RE_SHR ? SH_SHR
-                                       : SH_SAR,
-                     4, tmp, r->imm);
+        asm_shift_ri(a, r->op == RE_SHL ? SH_SHL : r->op == RE_SHR ? SH_SHR : SH_SAR, 4, tmp, r->imm);
         return FLAG_NZC;
     case RE_BIT:
         if (oa.kind == OPND_REG)

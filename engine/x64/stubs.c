@@ -147,8 +147,7 @@ static const void *build_clear(struct x64_asm *a)
     return at;
 }
 
-static const void *build_helper(struct x64_asm *a, uintptr_t fn, const struct ir_helper_info *h,
-                                bool keep)
+static const void *build_helper(struct x64_asm *a, uintptr_t fn, const struct ir_helper_info *h, bool keep)
 {
     const void *at = begin(a);
 
@@ -246,10 +245,8 @@ static void build_watched_all(struct x64_asm *a, const struct atomics_ops *ops)
                 s->watched_store[keep][lg][mode] =
                     any ? build_watched(a, ops, WATCHED_STORE, lg, mode, lg == 3 ? s->store64[keep] : s->store[keep])
                         : NULL;
-            s->watched_ldrex[lg][mode] =
-                any ? build_watched(a, ops, WATCHED_LDREX, lg, mode, s->excl_load) : NULL;
-            s->watched_strex[lg][mode] =
-                any ? build_watched(a, ops, WATCHED_STREX, lg, mode, s->excl_store) : NULL;
+            s->watched_ldrex[lg][mode] = any ? build_watched(a, ops, WATCHED_LDREX, lg, mode, s->excl_load) : NULL;
+            s->watched_strex[lg][mode] = any ? build_watched(a, ops, WATCHED_STREX, lg, mode, s->excl_store) : NULL;
         }
 }
 
@@ -297,8 +294,7 @@ static const void *build_call_miss(struct x64_asm *a, uintptr_t fn)
 static const void *build_return_miss(struct x64_asm *a, unsigned mode, const void *jc_miss)
 {
     const void *at = begin(a);
-    struct x64_mem e =
-        vmem(offsetof(struct vcpu, jc) + mode * sizeof(struct jc_entry) * JC_ENTRIES);
+    struct x64_mem e = vmem(offsetof(struct vcpu, jc) + mode * sizeof(struct jc_entry) * JC_ENTRIES);
 
     e = mem_bi(e.base, RCX, 8, e.disp);
     asm_load(a, 8, RSP, VFIELD(host_rsp));

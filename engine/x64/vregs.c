@@ -50,8 +50,7 @@ int vreg_temp(struct xlate *x)
     for (int k = 0; k < KEPT_XMM; k++) {
         if (x->vlocked & BIT(k))
             continue;
-        if (best < 0 || !x->vreg[k].len ||
-            (x->vreg[best].len && x->vreg[k].used < x->vreg[best].used))
+        if (best < 0 || !x->vreg[k].len || (x->vreg[best].len && x->vreg[k].used < x->vreg[best].used))
             best = k;
         if (!x->vreg[best].len)
             break;
@@ -79,11 +78,7 @@ void vreg_load(struct xlate *x, int reg, unsigned off, unsigned len)
         asm_vex_rrm(a, VX_MOVHPS_LD, reg, reg, vreg_mem(off + 8));
         return;
     }
-    asm_vex_rrm(a,
-                len == 16  ? VX_MOVUPS_LD
-                : len == 8 ? VX_MOVSD_LD
-                           : VX_MOVSS_LD,
-                reg, NO_REG, vreg_mem(off));
+    asm_vex_rrm(a, len == 16 ? VX_MOVUPS_LD : len == 8 ? VX_MOVSD_LD : VX_MOVSS_LD, reg, NO_REG, vreg_mem(off));
 }
 
 static void bind(struct xlate *x, int reg, unsigned off, unsigned len)
@@ -118,11 +113,7 @@ void vreg_wrote(struct xlate *x, unsigned off, unsigned len)
 
 void vreg_put(struct xlate *x, int reg, unsigned off, unsigned len)
 {
-    asm_vex_rrm(&x->a,
-                len == 16  ? VX_MOVUPS_ST
-                : len == 8 ? VX_MOVSD_ST
-                           : VX_MOVSS_ST,
-                reg, NO_REG, vreg_mem(off));
+    asm_vex_rrm(&x->a, len == 16 ? VX_MOVUPS_ST : len == 8 ? VX_MOVSD_ST : VX_MOVSS_ST, reg, NO_REG, vreg_mem(off));
     vreg_wrote(x, off, len);
     if (len == 16)
         x->vpieces &= ~(3u << off / 8);

@@ -40,9 +40,8 @@ static ir_val wide(void)
     return ir_emit(&b, IR_LD_ENV64, 0, 0, IR_NONE, IR_NONE, IR_NONE, offsetof(struct vcpu, vfp[5]), 0);
 }
 
-static const char *const kinds[] = {"ld",    "ld64",  "st",      "st64",    "ldm",    "stm",
-                                    "ldrex", "strex", "clrex",   "barrier", "helper", "d0 = 10",
-                                    "s1 = 0", "label", "q0 = 10", "nothing"};
+static const char *const kinds[] = {"ld",    "ld64",    "st",     "st64",    "ldm",    "stm",   "ldrex",   "strex",
+                                    "clrex", "barrier", "helper", "d0 = 10", "s1 = 0", "label", "q0 = 10", "nothing"};
 
 static double between(unsigned kind)
 {
@@ -60,12 +59,9 @@ static double between(unsigned kind)
     case 8: ir_emit(&b, IR_CLREX, 0, 0, IR_NONE, IR_NONE, IR_NONE, 0, 0); break;
     case 9: ir_emit(&b, IR_BARRIER, 0, 0, IR_NONE, IR_NONE, IR_NONE, 0, 0); break;
     case 10: ir_call(&b, HELPER_RBIT, ir_get_reg(&b, 3), IR_NONE, IR_NONE); break;
-    case 11:
-        ir_emit(&b, IR_ST_ENV64, 0, 0, wide(), IR_NONE, IR_NONE, offsetof(struct vcpu, vfp[0]), 0);
-        return 11;
+    case 11: ir_emit(&b, IR_ST_ENV64, 0, 0, wide(), IR_NONE, IR_NONE, offsetof(struct vcpu, vfp[0]), 0); return 11;
     case 12: /* 3 is 0x4008000000000000: its upper word */
-        ir_emit(&b, IR_ST_ENV, 0, 0, ir_const(&b, 0), IR_NONE, IR_NONE,
-                offsetof(struct vcpu, vfp[0]) + 4, 0);
+        ir_emit(&b, IR_ST_ENV, 0, 0, ir_const(&b, 0), IR_NONE, IR_NONE, offsetof(struct vcpu, vfp[0]) + 4, 0);
         return 1;
     case 13:
         label = ir_new_label(&b);
@@ -74,8 +70,8 @@ static double between(unsigned kind)
         ir_label(&b, label);
         return 14;
     case 14:
-        ir_call(&b, HELPER_VEC, ir_const(&b, VOP_orr),
-                ir_const(&b, 0 | 6 << VREG_N | 6 << VREG_M | VREG_Q), ir_const(&b, 0));
+        ir_call(&b, HELPER_VEC, ir_const(&b, VOP_orr), ir_const(&b, 0 | 6 << VREG_N | 6 << VREG_M | VREG_Q),
+                ir_const(&b, 0));
         return 20; /* d1 too */
     default: break;
     }

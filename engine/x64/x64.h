@@ -31,8 +31,7 @@ struct code_span {
 
 struct x64_exit_info { /* a static exit as emitted; offsets from the span's begin */
     uint32_t target;   /* pc | T */
-    uint32_t
-        jump_off; /* of the rel32 of the jmp/jcc (not crossing 8 bytes), UINT32_MAX: not chainable */
+    uint32_t jump_off; /* of the rel32 of the jmp/jcc (not crossing 8 bytes), UINT32_MAX: not chainable */
     uint32_t stub_off; /* where the rel32 points while unlinked */
     bool cross_page;   /* must be linked to the target's entry_xpage, */
     bool backward;     /* ... to its entry_poll; else to entry_main */
@@ -48,12 +47,11 @@ struct x64_code {
 
 struct x64_request {
     const struct ir_block *ir;
-    struct tb *tb;      /* whose address exits carry: stubs return &tb->exits[i] */
-    uint32_t pc, flags; /* key */
-    uint64_t page_ppn
-        [2]; /* physical page number of the first and, if crossing, second page (else UINT64_MAX) */
-    bool no_chain; /* exits always return to the loop */
-    bool count_insns; /* add up the guest instructions that are begun */
+    struct tb *tb;        /* whose address exits carry: stubs return &tb->exits[i] */
+    uint32_t pc, flags;   /* key */
+    uint64_t page_ppn[2]; /* physical page number of the first and, if crossing, second page (else UINT64_MAX) */
+    bool no_chain;        /* exits always return to the loop */
+    bool count_insns;     /* add up the guest instructions that are begun */
     const struct atomics_ops *atomics;
     struct code_span span;
 };
@@ -64,8 +62,7 @@ bool x64_translate(const struct x64_request *req, struct x64_code *out);
 /* Out-of-line stubs shared by all blocks (enter/leave, slow paths, helpers, jump cache miss), once at LAUNCH into
  * their own small code memory. */
 bool x64_init(struct error *e);
-void x64_dump(const uint8_t *code, size_t bytes, uint64_t addr,
-              void (*line)(void *ctx, const char *text), void *ctx);
+void x64_dump(const uint8_t *code, size_t bytes, uint64_t addr, void (*line)(void *ctx, const char *text), void *ctx);
 
 /* -- Running -------------------------------------------------------------------------------------------------------- */
 

@@ -49,8 +49,7 @@ static uint64_t stand_in(struct vcpu *v, unsigned id, uint32_t a, uint32_t b, ui
     uint64_t x = mix(mix(mix(id, a), b), c);
 
     lose_xmm();
-    test_world.events[test_world.nevents++ % ARRAY_SIZE(test_world.events)] =
-        (struct test_event){id, a, b, c};
+    test_world.events[test_world.nevents++ % ARRAY_SIZE(test_world.events)] = (struct test_event){id, a, b, c};
     if (h->reads_regs)
         for (unsigned r = 0; r < 15; r++)
             x = mix(x, v->r[r]);
@@ -87,7 +86,8 @@ static uint8_t *slow_host(struct vcpu *v, gva va, uint32_t mem)
     test_slow_calls++;
     if ((va - TEST_BASE >= 4096 && (va & 0xf0) == 0x40) || va - TEST_BASE >= TEST_MEM_BYTES - 64)
         vcpu_leave(v, LEAVE_EXCEPTION);
-    if (((mem & MEM_ALIGN) && (va & (bytes - 1))) || ((mem & MEM_ALIGN4) && (va & 3)) || ((mem & MEM_ALIGN16) && (va & 15)))
+    if (((mem & MEM_ALIGN) && (va & (bytes - 1))) || ((mem & MEM_ALIGN4) && (va & 3)) ||
+        ((mem & MEM_ALIGN16) && (va & 15)))
         vcpu_leave(v, LEAVE_EXCEPTION);
     return test_world.mem + (va - TEST_BASE);
 }
@@ -199,14 +199,11 @@ static void emit_strex(struct x64_asm *a, const struct excl_site *s)
 {
     struct x64_label fail = X64_LABEL_INIT;
 
-    CHECK(s->status != s->lo && s->status != s->va && s->status != s->host && s->va != s->host &&
-              s->lo != s->host,
+    CHECK(s->status != s->lo && s->status != s->va && s->status != s->host && s->va != s->host && s->lo != s->host,
           "registers of a strex site");
-    CHECK(s->va != RAX && s->lo != RAX && s->host != RAX && s->status != RAX && s->tmp != RAX,
-          "rax of a strex site");
+    CHECK(s->va != RAX && s->lo != RAX && s->host != RAX && s->status != RAX && s->tmp != RAX, "rax of a strex site");
     if (s->tmp >= 0) {
-        CHECK(s->tmp != s->lo && s->tmp != s->va && s->tmp != s->host && s->tmp != s->status,
-              "tmp of a strex site");
+        CHECK(s->tmp != s->lo && s->tmp != s->va && s->tmp != s->host && s->tmp != s->status, "tmp of a strex site");
         asm_mov_ri(a, s->tmp, 0xdead);
     }
     asm_mov_ri(a, s->status, 1);
@@ -290,7 +287,8 @@ struct vcpu *test_vcpu(void)
     struct code_span stubs = test_span;
     stubs.bytes = STUB_BYTES;
     CHECK(x64_stubs_build(stubs, &calls, &used), "stubs do not fit");
-    x64_host.avx2 = false; /* the helpers are stand-ins: their calls must stay calls. interp/difftest has the real ones */
+    x64_host.avx2 =
+        false; /* the helpers are stand-ins: their calls must stay calls. interp/difftest has the real ones */
     test_span.rw += STUB_BYTES;
     test_span.rx += STUB_BYTES;
     test_span.bytes -= STUB_BYTES;
@@ -302,10 +300,9 @@ struct vcpu *test_vcpu(void)
 
 uint32_t test_number(struct rng *r)
 {
-    static const uint32_t some[] = {0,          1,          2,          31,         32,
-                                    33,         0x7f,       0x80,       0xff,       0x100,
-                                    0x7fff,     0x8000,     0xffff,     0x10000,    0x7ffffffe,
-                                    0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff};
+    static const uint32_t some[] = {0,          1,          2,          31,         32,         33,        0x7f,
+                                    0x80,       0xff,       0x100,      0x7fff,     0x8000,     0xffff,    0x10000,
+                                    0x7ffffffe, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff};
 
     switch (rng_below(r, 4)) {
     case 0: return some[rng_below(r, ARRAY_SIZE(some))];
@@ -361,8 +358,7 @@ void test_end(struct vcpu *v, struct test_outcome *o)
     o->world = test_world;
 }
 
-void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test_start *s,
-                     struct test_outcome *o)
+void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test_start *s, struct test_outcome *o)
 {
     memset(o, 0, sizeof *o);
     o->exit = -1;
@@ -378,8 +374,8 @@ void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test
     test_end(v, o);
 }
 
-void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain,
-                    const struct atomics_ops *atomics_ops, struct x64_code *code)
+void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain, const struct atomics_ops *atomics_ops,
+                    struct x64_code *code)
 {
     struct x64_request req = {
         .ir = b,
@@ -394,11 +390,9 @@ void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain,
 
     memset(code, 0, sizeof *code);
     req.span.bytes = x64_code_bound(b->n);
-    CHECK(x64_translate(&req, code), "%u IR instructions do not fit in %zu bytes", b->n,
-          req.span.bytes);
+    CHECK(x64_translate(&req, code), "%u IR instructions do not fit in %zu bytes", b->n, req.span.bytes);
     for (unsigned k = 0; k < code->nexits; k++)
-        CHECK(code->exits[k].jump_off == UINT32_MAX ||
-                  (((uintptr_t)test_span.rx + code->exits[k].jump_off) & 7) <= 4,
+        CHECK(code->exits[k].jump_off == UINT32_MAX || (((uintptr_t)test_span.rx + code->exits[k].jump_off) & 7) <= 4,
               "exit %u crosses 8 bytes", k);
 }
 
@@ -408,8 +402,7 @@ void test_place(struct test_block *t, unsigned place, uint32_t pc, uint32_t flag
     struct vcpu *v = test_vcpu();
 
     t->pc = pc;
-    t->span = (struct code_span){test_span.rw + place * PLACE_BYTES,
-                                 test_span.rx + place * PLACE_BYTES, PLACE_BYTES};
+    t->span = (struct code_span){test_span.rw + place * PLACE_BYTES, test_span.rx + place * PLACE_BYTES, PLACE_BYTES};
     if (!t->tb) {
         t->tb = calloc(1, sizeof(struct tb) + TEST_EXITS * sizeof(struct tb_exit));
         t->tb->exits_max = TEST_EXITS;
@@ -441,12 +434,10 @@ void test_link(struct test_block *t, unsigned exit, const uint8_t *target)
     const struct x64_exit_info *e = &t->code.exits[exit];
 
     CHECK(exit < t->code.nexits && e->jump_off != UINT32_MAX, "exit %u", exit);
-    x64_patch_jump(t->span.rw + e->jump_off, t->span.rx + e->jump_off,
-                   target ? target : t->span.rx + e->stub_off);
+    x64_patch_jump(t->span.rw + e->jump_off, t->span.rx + e->jump_off, target ? target : t->span.rx + e->stub_off);
 }
 
-void test_run_code(struct vcpu *v, const struct x64_code *code, const struct test_start *s,
-                   struct test_outcome *o)
+void test_run_code(struct vcpu *v, const struct x64_code *code, const struct test_start *s, struct test_outcome *o)
 {
     memset(o, 0, sizeof *o);
     o->exit = -1;

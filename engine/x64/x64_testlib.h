@@ -11,12 +11,7 @@
 #include "engine/ir/ir.h"
 #include "engine/x64/x64.h"
 
-enum {
-    TEST_BASE = 0x40000000,
-    TEST_PAGES = 2,
-    TEST_MEM_BYTES = (TEST_PAGES + 1) * 4096,
-    TEST_EXITS = 64
-};
+enum { TEST_BASE = 0x40000000, TEST_PAGES = 2, TEST_MEM_BYTES = (TEST_PAGES + 1) * 4096, TEST_EXITS = 64 };
 
 struct test_event {
     uint32_t helper, a, b, c;
@@ -70,13 +65,11 @@ void test_link(struct test_block *t, unsigned exit, const uint8_t *target); /* N
 /* Asked at jump cache misses. */
 extern const void *(*test_find)(struct vcpu *v, uint32_t pc_t);
 
-void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test_start *s,
-                     struct test_outcome *o);
+void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test_start *s, struct test_outcome *o);
 /* Translate; CHECKs that it fits the bound. flags: TBF_*. */
-void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain,
-                    const struct atomics_ops *atomics, struct x64_code *code);
-void test_run_code(struct vcpu *v, const struct x64_code *code, const struct test_start *s,
-                   struct test_outcome *o);
+void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain, const struct atomics_ops *atomics,
+                    struct x64_code *code);
+void test_run_code(struct vcpu *v, const struct x64_code *code, const struct test_start *s, struct test_outcome *o);
 void test_begin(struct vcpu *v, const struct test_start *s);
 void test_end(struct vcpu *v, struct test_outcome *o);
 

@@ -350,9 +350,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, start)
     const struct CMUnitTest tests[] = {
-        TEST(counter),        TEST(comparators),        TEST(virtual_offset), TEST(monitors),
-        TEST(sp804_periodic), TEST(sp804_free_running), TEST(sp804_one_shot),
-        TEST(watchdog),       TEST(clock_of_the_day),   TEST(anything),
+        TEST(counter),          TEST(comparators),        TEST(virtual_offset), TEST(monitors),
+        TEST(sp804_periodic),   TEST(sp804_free_running), TEST(sp804_one_shot), TEST(watchdog),
+        TEST(clock_of_the_day), TEST(anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ static inline uint32_t word_part(uint32_t word, uint32_t off, unsigned size)
 struct gicv2;
 struct gicv2 *gicv2_new(unsigned smp);
 void gicv2_reset(void *gic);
-void gicv2_set_spi(void *gic, unsigned spi, bool level); /* spi counts from 0; device lock held */
+void gicv2_set_spi(void *gic, unsigned spi, bool level);              /* spi counts from 0; device lock held */
 void gicv2_set_ppi(void *gic, unsigned cpu, unsigned id, bool level); /* id 16..31 */
 extern const struct mmio_ops gicv2_dist_ops, gicv2_cpu_ops;
 

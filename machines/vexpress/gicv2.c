@@ -225,8 +225,7 @@ static uint32_t read_config(struct gicv2 *g, unsigned reg)
         return 0xaaaaaaaa;
     if (reg == 1)
         return 0x55540000;
-    uint32_t edge = bits(g->spi[reg / 2 - 1].edge, reg % 2 ? 31 : 15, reg % 2 ? 16 : 0),
-             val = 0x55555555;
+    uint32_t edge = bits(g->spi[reg / 2 - 1].edge, reg % 2 ? 31 : 15, reg % 2 ? 16 : 0), val = 0x55555555;
     for (unsigned i = 0; i < 16; i++)
         val |= bit(edge, i) << (2 * i + 1);
     return val;
@@ -303,8 +302,7 @@ static bool dist_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t 
 }
 
 /* Registers with a bit a line. val has only the bytes that were written, mask their bits. */
-static void write_line_word(struct gicv2 *g, unsigned cpu, uint32_t reg, unsigned w, uint32_t val,
-                            uint32_t mask)
+static void write_line_word(struct gicv2 *g, unsigned cpu, uint32_t reg, unsigned w, uint32_t val, uint32_t mask)
 {
     struct bank *b = bank_of(g, cpu, w);
     uint32_t sgis = w == 0 ? SGI_MASK : 0;
@@ -329,9 +327,7 @@ static void write_sgir(struct gicv2 *g, unsigned cpu, uint32_t val)
     case 0: list = bits(val, 23, 16); break;
     case 1: list = ~(1u << cpu); break;
     case 2: list = 1u << cpu; break;
-    default:
-        guest_error("GICD_SGIR: reserved target filter in 0x%08" PRIx32 "; ignored", val);
-        return;
+    default: guest_error("GICD_SGIR: reserved target filter in 0x%08" PRIx32 "; ignored", val); return;
     }
     list &= all_cpus(g);
     for (; list; list &= list - 1) {
@@ -528,8 +524,7 @@ void gicv2_reset(void *gic)
     struct gicv2 *g = gic;
     g->ctlr = 0;
     for (unsigned cpu = 0; cpu < MAX_VCPUS; cpu++) {
-        g->local[cpu] =
-            (struct bank){.enabled = SGI_MASK, .edge = SGI_MASK, .level = g->local[cpu].level};
+        g->local[cpu] = (struct bank){.enabled = SGI_MASK, .edge = SGI_MASK, .level = g->local[cpu].level};
         uint32_t out = g->cpu[cpu].out;
         g->cpu[cpu] = (struct cpu_if){.bpr = BPR_MIN, .abpr = ABPR_MIN, .out = out};
     }

@@ -14,7 +14,7 @@
 #include "machines/console.h"
 #include "machines/vexpress/devices.h"
 
-#define FIFO 16
+#define FIFO     16
 #define LINE_MAX 256
 
 enum { INT_RX = 0x10, INT_TX = 0x20, INT_RT = 0x40, INT_OE = 0x400, INT_ALL = 0x7ff };

@@ -55,10 +55,9 @@ static int start(void **state)
     console_setup(in_pipe[0], out_pipe[1]);
     device_lock();
     irq_level = false;
-    mem_add_mmio(U, 0x1000, &pl011_ops,
-                 fake_own(pl011_new((struct irq_line){set_irq, NULL, 0}, true)), "uart");
-    mem_add_mmio(U + 0x1000, 0x1000, &pl011_ops,
-                 fake_own(pl011_new((struct irq_line){set_irq, NULL, 1}, false)), "other");
+    mem_add_mmio(U, 0x1000, &pl011_ops, fake_own(pl011_new((struct irq_line){set_irq, NULL, 0}, true)), "uart");
+    mem_add_mmio(U + 0x1000, 0x1000, &pl011_ops, fake_own(pl011_new((struct irq_line){set_irq, NULL, 1}, false)),
+                 "other");
     device_unlock();
     assert_true(console_start(&e));
     return 0;
@@ -211,8 +210,7 @@ static void *guest_thread(void *seed)
         uint64_t x = rng_u64(&r);
         uint32_t val;
         if (x & 1)
-            fake_write(U + (x >> 8) % 0x60, 1u << (x >> 4) % 3, (int)(x >> 20) % 2,
-                       (uint32_t)(x >> 32));
+            fake_write(U + (x >> 8) % 0x60, 1u << (x >> 4) % 3, (int)(x >> 20) % 2, (uint32_t)(x >> 32));
         else
             fake_read(U + (x >> 8) % 0x60, 1u << (x >> 4) % 3, (int)(x >> 20) % 2, &val);
     }
@@ -249,9 +247,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
-        TEST(output_at_once),     TEST(transmit_interrupt), TEST(polled_input),
-        TEST(receive_interrupts), TEST(nothing_is_lost),    TEST(loopback),
-        TEST(anything_by_two),
+        TEST(output_at_once),  TEST(transmit_interrupt), TEST(polled_input),    TEST(receive_interrupts),
+        TEST(nothing_is_lost), TEST(loopback),           TEST(anything_by_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

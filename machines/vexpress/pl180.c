@@ -115,7 +115,8 @@ static bool perform(struct pl180 *m, const struct job *j)
     struct disk_file *f = sd_card_file(m->card);
     bool ok = disk_file_transfer(f, j->buf, j->bytes, j->at, j->write);
     if (!ok)
-        guest_error("sd: a %s at byte %" PRIu64 " failed on the host; the guest sees an error", j->write ? "write" : "read", j->at);
+        guest_error("sd: a %s at byte %" PRIu64 " failed on the host; the guest sees an error",
+                    j->write ? "write" : "read", j->at);
     return ok;
 }
 

@@ -22,10 +22,12 @@
 #define BYTES (2u << 20)
 #define RCA   (0x4567u << 16)
 
+/* clang-format off */
 enum { ARGUMENT = 0x08, COMMAND = 0x0c, RESPONSE = 0x14, LENGTH = 0x28, DATA_CTRL = 0x2c, DATA_CNT = 0x30, STATUS = 0x34, CLEAR = 0x38,
        MASK0 = 0x3c, MASK1 = 0x40, FIFO_CNT = 0x48, FIFO = 0x80 };
 enum { CRC_FAIL = 2, CMD_TIMEOUT = 4, DATA_TIMEOUT = 8, RESP_END = 0x40, SENT = 0x80, DATA_END = 0x100, TX_HALF_EMPTY = 0x4000,
        RX_HALF_FULL = 0x8000, RX_AVAILABLE = 0x200000 };
+/* clang-format on */
 enum { NONE = 0, SHORT = 0x40, LONG = 0xc0 };
 
 static struct pl180 *mmc;
@@ -372,7 +374,9 @@ static void no_cards(void **state)
 {
     static const struct {
         const char *spec, *says;
-    } rows[] = {{"/nonexistent/card", "--sd: cannot open /nonexistent/card"}, {"/dev/null", "neither a regular file"}, {"/", "directory"}};
+    } rows[] = {{"/nonexistent/card", "--sd: cannot open /nonexistent/card"},
+                {"/dev/null", "neither a regular file"},
+                {"/", "directory"}};
     static uint8_t small[4096];
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -403,7 +407,10 @@ static void fuzz(void **state)
             uint64_t x = rng_u64(&r);
             uint32_t off = (uint32_t)(x >> 8) % 0x100 & ~3u, val = (uint32_t)(x >> 32);
             switch (x % 8) {
-            case 0: command(likely[(x >> 8) % ARRAY_SIZE(likely)], x & 0x80 ? RCA : val % 5000, x & 0x40 ? SHORT : val & LONG); break;
+            case 0:
+                command(likely[(x >> 8) % ARRAY_SIZE(likely)], x & 0x80 ? RCA : val % 5000,
+                        x & 0x40 ? SHORT : val & LONG);
+                break;
             case 1: set(LENGTH, val % 5 ? val % 2048 : val); break;
             case 2: set(DATA_CTRL, val); break;
             case 3:
@@ -426,9 +433,14 @@ static void fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(empty_slot),         cmocka_unit_test(registers_as_data), cmocka_unit_test(blocks),
-        cmocka_unit_test(refused_by_the_card), cmocka_unit_test(errors_of_the_host), cmocka_unit_test(ended_half_way),
-        cmocka_unit_test(no_cards),           cmocka_unit_test(fuzz),
+        cmocka_unit_test(empty_slot),
+        cmocka_unit_test(registers_as_data),
+        cmocka_unit_test(blocks),
+        cmocka_unit_test(refused_by_the_card),
+        cmocka_unit_test(errors_of_the_host),
+        cmocka_unit_test(ended_half_way),
+        cmocka_unit_test(no_cards),
+        cmocka_unit_test(fuzz),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

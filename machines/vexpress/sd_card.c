@@ -12,17 +12,17 @@
 
 #define UNIT   (512u << 10) /* SD 5.3.3: of C_SIZE */
 #define RCA    0x4567u
-#define OCR    0xc0ff8000u  /* powered up, high capacity, 2.7 to 3.6 V */
+#define OCR    0xc0ff8000u /* powered up, high capacity, 2.7 to 3.6 V */
 #define OCR_HC BIT(30)
 
 enum state { IDLE, READY, IDENT, STANDBY, TRANSFER, SENDING, RECEIVING, DISCONNECTED = 8, INACTIVE };
 
 /* Card status: SD 4.10.1 */
-#define OUT_OF_RANGE  BIT(31)
-#define WP_VIOLATION  BIT(26)
-#define ILLEGAL       BIT(22)
+#define OUT_OF_RANGE   BIT(31)
+#define WP_VIOLATION   BIT(26)
+#define ILLEGAL        BIT(22)
 #define READY_FOR_DATA BIT(8)
-#define APP_CMD       BIT(5)
+#define APP_CMD        BIT(5)
 
 struct sd_card {
     struct disk_file file;
@@ -62,8 +62,8 @@ static void cid(uint32_t r[4]) /* SD 5.2; the checksum in the lowest byte is the
 static void csd(const struct sd_card *c, uint32_t r[4]) /* SD 5.3.3, version 2.0 */
 {
     uint32_t c_size = (uint32_t)(size(c) / UNIT - 1), ro = c->file.read_only;
-    r[0] = 0x400e0032;                                  /* 25 MHz */
-    r[1] = 0x51590000 | (c_size >> 16 & 0x3f);          /* classes 0, 2, 4, 8, 10; blocks of 2^9 */
+    r[0] = 0x400e0032;                         /* 25 MHz */
+    r[1] = 0x51590000 | (c_size >> 16 & 0x3f); /* classes 0, 2, 4, 8, 10; blocks of 2^9 */
     r[2] = c_size << 16 | 0x7f80;
     r[3] = 0x0a400000 | ro << 13 | ro << 12 | 1;
 }
@@ -145,8 +145,7 @@ static enum sd_answer app_command(struct sd_card *c, unsigned index, uint32_t ar
         return SD_SHORT;
     case 6:  /* SET_BUS_WIDTH */
     case 23: /* SET_WR_BLK_ERASE_COUNT */
-    case 42: /* SET_CLR_CARD_DETECT */
-        return was == TRANSFER ? answer_r1(c, was, r) : illegal(c);
+    case 42: /* SET_CLR_CARD_DETECT */ return was == TRANSFER ? answer_r1(c, was, r) : illegal(c);
     case 13: /* SD_STATUS */
     case 22: /* SEND_NUM_WR_BLOCKS: what was not acknowledged is to be sent again */
     case 51: /* SEND_SCR */
@@ -224,8 +223,7 @@ static enum sd_answer command(struct sd_card *c, unsigned index, uint32_t arg, u
             return illegal(c);
         c->state = TRANSFER;
         return answer_r1(c, was, r);
-    case 13:
-        return was < STANDBY || !mine ? SD_SILENT : answer_r1(c, was, r);
+    case 13: return was < STANDBY || !mine ? SD_SILENT : answer_r1(c, was, r);
     case 15: c->state = mine ? INACTIVE : was; return SD_SILENT;
     case 55: /* APP_CMD */
         if (was != IDLE && !mine)

@@ -13,8 +13,8 @@ struct sd_card;
 
 /* LAUNCH. spec: FILE[,ro|,cow], of 512 KiB or a multiple. NULL with e filled. */
 struct sd_card *sd_card_new(const char *spec, struct error *e);
-void sd_card_free(struct sd_card *c); /* nobody uses it any more; NULL: nothing */
-bool sd_card_read_only(const struct sd_card *c); /* any thread */
+void sd_card_free(struct sd_card *c);              /* nobody uses it any more; NULL: nothing */
+bool sd_card_read_only(const struct sd_card *c);   /* any thread */
 struct disk_file *sd_card_file(struct sd_card *c); /* for the thread that transfers */
 
 /* Power on, or off and on. */

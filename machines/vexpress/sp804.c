@@ -155,8 +155,7 @@ static bool sp804_write(void *dev, uint32_t off, unsigned size, int cpu, uint32_
         c->value = val;
         c->value_ns = virtual_now_ns();
         c->halted = false;
-        if ((val & width_mask(c)) == 0 &&
-            (c->control & CTRL_ENABLE)) /* DDI 0271, load register: at once */
+        if ((val & width_mask(c)) == 0 && (c->control & CTRL_ENABLE)) /* DDI 0271, load register: at once */
             c->raw = true;
         break;
     case 0x08: {

@@ -169,8 +169,7 @@ static bool sysregs_write(void *dev, uint32_t off, unsigned size, int cpu, uint3
     DCHECK(device_lock_held(), "system register write without the device lock");
     (void)cpu;
     if (size != 4 && off >= 0x84) {
-        guest_error("system registers: store of %u bytes at 0x%" PRIx32 "; ignored, they are words",
-                    size, off);
+        guest_error("system registers: store of %u bytes at 0x%" PRIx32 "; ignored, they are words", size, off);
         return true;
     }
     val <<= 8 * (off & 3);

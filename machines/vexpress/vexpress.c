@@ -44,7 +44,7 @@
 #define RAW_OFFSET      UINT64_C(0x10000)
 #define DTB_OFFSET      UINT64_C(0x08000000) /* above what a kernel's decompressor writes */
 #define DTB_MAX         UINT64_C(0x200000)
-#define MACHINE_NUMBER  2272  /* 0x8e0 */
+#define MACHINE_NUMBER  2272 /* 0x8e0 */
 #define VIRTIO_BASE     UINT64_C(0x1c130000)
 #define VIRTIO_SPI      40
 #define CPSR_ENTRY      0x1d3 /* supervisor; A, I, F masked */
@@ -55,15 +55,15 @@ enum { SLOT_RNG, SLOT_DISK, SLOT_CONSOLE, SLOT_NET };
 
 struct board {
     struct gicv2 *gic;
-    struct image image;       /* without a kernel */
-    struct linux_image boot;  /* with one */
+    struct image image;      /* without a kernel */
+    struct linux_image boot; /* with one */
     uint8_t *dtb;
     size_t dtb_bytes;
     gpa dtb_base;
-    enum psci_method dtb_psci; /* of the tree of a raw image */
-    int uart1_fd; /* or -1 */
+    enum psci_method dtb_psci;               /* of the tree of a raw image */
+    int uart1_fd;                            /* or -1 */
     struct virtio_dev *virtio[VIRTIO_SLOTS]; /* NULL: an empty slot */
-    struct sd_card *card; /* NULL: none */
+    struct sd_card *card;                    /* NULL: none */
     struct pl180 *mmc;
     struct {
         void (*reset)(void *dev);
@@ -81,8 +81,8 @@ static void add_reset(struct board *b, void (*reset)(void *), void *dev)
     b->devices[b->device_count++].dev = dev;
 }
 
-static void add(struct board *b, gpa base, uint64_t bytes, const struct mmio_ops *ops,
-                void (*reset)(void *), void *dev, const char *name)
+static void add(struct board *b, gpa base, uint64_t bytes, const struct mmio_ops *ops, void (*reset)(void *), void *dev,
+                const char *name)
 {
     mem_add_mmio(base, bytes, ops, dev, name);
     if (reset)
@@ -139,8 +139,7 @@ static void add_devices(struct board *b, const struct machine_config *cfg)
     ADD(VIRTIO_BASE, virtio_mmio, "virtio-mmio", virtio);
     ADD(0x1c160000, i2c_bus, "i2c-dvi", i2c_bus_new());
     ADD(0x1c170000, pl031, "pl031-clock", pl031_new(SPI(4)));
-    add(b, 0x1c1a0000, 0x1000, &constant_ops, NULL, &all_ones,
-        "compact-flash"); /* no card: floating bus */
+    add(b, 0x1c1a0000, 0x1000, &constant_ops, NULL, &all_ones, "compact-flash"); /* no card: floating bus */
     ADD(0x1c1f0000, primecell, "pl111-display", primecell_new(0x111, 2));
 
     /* The tile: DUI 0604, memory map. Controllers that programs set up and then forget; and the DMA controller and
@@ -162,8 +161,8 @@ static void add_devices(struct board *b, const struct machine_config *cfg)
 static void put_words(gpa at, const uint32_t *words, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        const uint8_t raw[4] = {(uint8_t)words[i], (uint8_t)(words[i] >> 8),
-                                (uint8_t)(words[i] >> 16), (uint8_t)(words[i] >> 24)};
+        const uint8_t raw[4] = {(uint8_t)words[i], (uint8_t)(words[i] >> 8), (uint8_t)(words[i] >> 16),
+                                (uint8_t)(words[i] >> 24)};
         enum mem_result r = mem_write(at + 4 * i, raw, 4);
         CHECK(r == MEM_OK, "no RAM at 0x%" PRIx64, at);
     }
@@ -198,8 +197,7 @@ static bool load_dtb(struct board *b, const struct machine_config *cfg, struct e
     if (!load_file(cfg->dtb, DTB_MAX, &b->dtb, &b->dtb_bytes, e))
         return false;
     if (b->dtb_bytes < 8 || memcmp(b->dtb, "\xd0\x0d\xfe\xed", 4) != 0) {
-        error_set(e, 1, "%s: not a flattened device tree, which begins with the bytes d0 0d fe ed",
-                  cfg->dtb);
+        error_set(e, 1, "%s: not a flattened device tree, which begins with the bytes d0 0d fe ed", cfg->dtb);
         return false;
     }
     /* The tree of a raw image stays as it is; a damaged one is the image's own affair. */
@@ -208,16 +206,15 @@ static bool load_dtb(struct board *b, const struct machine_config *cfg, struct e
     gpa ram_end = RAM_BASE + cfg->ram_bytes;
     b->dtb_base = RAM_BASE + DTB_OFFSET;
     if (b->dtb_base + b->dtb_bytes > ram_end)
-        b->dtb_base =
-            b->dtb_bytes < cfg->ram_bytes ? (ram_end - b->dtb_bytes) & ~UINT64_C(0xfff) : 0;
+        b->dtb_base = b->dtb_bytes < cfg->ram_bytes ? (ram_end - b->dtb_bytes) & ~UINT64_C(0xfff) : 0;
     for (unsigned i = 0; i < b->image.segment_count; i++) {
         const struct image_segment *s = &b->image.segments[i];
         if (b->dtb_base < s->base + s->mem_bytes && s->base < b->dtb_base + b->dtb_bytes)
             b->dtb_base = 0;
     }
     if (b->dtb_base < RAM_BASE) {
-        error_set(e, 2, "%s: no room in RAM for its %zu bytes beside the image; give more memory",
-                  cfg->dtb, b->dtb_bytes);
+        error_set(e, 2, "%s: no room in RAM for its %zu bytes beside the image; give more memory", cfg->dtb,
+                  b->dtb_bytes);
         return false;
     }
     return true;
@@ -325,9 +322,7 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
         return false;
     }
     if (cfg->ram_bytes < (1u << 20) || cfg->ram_bytes > RAM_MAX || cfg->ram_bytes % (1u << 20)) {
-        error_set(e, 2,
-                  "vexpress-a15 takes 1 MiB to %" PRIu64 " MiB of memory in whole MiB, not %" PRIu64
-                  " bytes",
+        error_set(e, 2, "vexpress-a15 takes 1 MiB to %" PRIu64 " MiB of memory in whole MiB, not %" PRIu64 " bytes",
                   RAM_MAX >> 20, cfg->ram_bytes);
         return false;
     }
@@ -344,8 +339,8 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
     };
     /* Files first: a wrong one is told before memory is asked for. */
     bool loaded = cfg->kernel ? open_kernel(b, cfg, e)
-                              : image_open(&b->image, cfg->image, cfg->raw, RAM_BASE + RAW_OFFSET,
-                                           ranges, ARRAY_SIZE(ranges), e) &&
+                              : image_open(&b->image, cfg->image, cfg->raw, RAM_BASE + RAW_OFFSET, ranges,
+                                           ARRAY_SIZE(ranges), e) &&
                                     load_dtb(b, cfg, e);
     loaded = loaded && open_uart1(b, cfg, e) && open_files(b, cfg, e);
     if (!loaded) {
@@ -375,8 +370,7 @@ static bool vexpress_create(struct machine *m, const struct machine_config *cfg,
     return true;
 }
 
-static void vexpress_entry_state(struct machine *m, unsigned cpu, uint32_t regs[16], uint32_t *cpsr,
-                                 bool *powered_on)
+static void vexpress_entry_state(struct machine *m, unsigned cpu, uint32_t regs[16], uint32_t *cpsr, bool *powered_on)
 {
     const struct board *b = m->board;
     memset(regs, 0, 16 * sizeof regs[0]);
@@ -427,8 +421,7 @@ static const struct machine_cpu_ops cpu_ops = {
 
 const struct machine_type vexpress_a15 = {
     .name = "vexpress-a15",
-    .summary =
-        "Versatile Express with a Cortex-A15 tile: GICv2, generic and SP804 timers, PL011 UARTs",
+    .summary = "Versatile Express with a Cortex-A15 tile: GICv2, generic and SP804 timers, PL011 UARTs",
     .ram_default = UINT64_C(512) << 20,
     .ram_max = RAM_MAX,
     .cpus_max = MAX_VCPUS,

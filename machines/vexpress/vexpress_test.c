@@ -48,11 +48,8 @@ static const char *tiny_elf(uint32_t at, uint32_t entry)
 static struct machine_config config(void)
 {
     static const char *const argv[] = {"guest.elf", NULL};
-    return (struct machine_config){.smp = 2,
-                                   .ram_bytes = UINT64_C(64) << 20,
-                                   .argv = argv,
-                                   .uart_fd_in = -1,
-                                   .uart_fd_out = -1};
+    return (struct machine_config){
+        .smp = 2, .ram_bytes = UINT64_C(64) << 20, .argv = argv, .uart_fd_in = -1, .uart_fd_out = -1};
 }
 
 static void own_board(void)
@@ -190,12 +187,10 @@ static void identification(void **state)
         gpa base;
         uint32_t periph;
     } rows[] = {
-        {0x1c020000, 0x00041810}, {0x1c040000, 0x00041041}, {0x1c050000, 0x00041180},
-        {0x1c060000, 0x00041050}, {0x1c070000, 0x00041050}, {0x1c090000, 0x00141011},
-        {0x1c0a0000, 0x00141011}, {0x1c0b0000, 0x00141011}, {0x1c0c0000, 0x00141011},
-        {0x1c0f0000, 0x00141805}, {0x1c110000, 0x00141804}, {0x1c120000, 0x00141804},
-        {0x1c170000, 0x00141031}, {0x1c1f0000, 0x00241111}, {0x2b0a0000, 0x00041341},
-        {0x7ffd0000, 0x00041354},
+        {0x1c020000, 0x00041810}, {0x1c040000, 0x00041041}, {0x1c050000, 0x00041180}, {0x1c060000, 0x00041050},
+        {0x1c070000, 0x00041050}, {0x1c090000, 0x00141011}, {0x1c0a0000, 0x00141011}, {0x1c0b0000, 0x00141011},
+        {0x1c0c0000, 0x00141011}, {0x1c0f0000, 0x00141805}, {0x1c110000, 0x00141804}, {0x1c120000, 0x00141804},
+        {0x1c170000, 0x00141031}, {0x1c1f0000, 0x00241111}, {0x2b0a0000, 0x00041341}, {0x7ffd0000, 0x00041354},
     };
     create_tiny();
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -219,9 +214,8 @@ static void identification(void **state)
 static void nobody_is_there(void **state)
 {
     (void)state;
-    static const gpa holes[] = {0x04000000, 0x10000000,  0x1a000000, 0x1b000000, 0x1c000000,
-                                0x1c080000, 0x1c180000,  0x20000000, 0x2c000000, 0x2c004000,
-                                0x40000000, 0x100000000, 0x880000000};
+    static const gpa holes[] = {0x04000000, 0x10000000, 0x1a000000, 0x1b000000, 0x1c000000,  0x1c080000, 0x1c180000,
+                                0x20000000, 0x2c000000, 0x2c004000, 0x40000000, 0x100000000, 0x880000000};
     uint32_t val;
     create_tiny();
     for (unsigned i = 0; i < ARRAY_SIZE(holes); i++) {
@@ -349,8 +343,7 @@ static void anything(void **state)
         gpa base;
         uint64_t bytes;
         fake_mmio_region((unsigned)(x >> 2) % n, &base, &bytes, &name);
-        uint64_t off =
-            (y >> 4) % ((y & 3) ? (bytes < 0x100 ? bytes : 0x100) : bytes) & ~(uint64_t)(size - 1);
+        uint64_t off = (y >> 4) % ((y & 3) ? (bytes < 0x100 ? bytes : 0x100) : bytes) & ~(uint64_t)(size - 1);
         int cpu = (int)((x >> 12) % 5) - 1;
         uint32_t val = (uint32_t)(x >> 32);
         if ((x >> 16) % 2) {

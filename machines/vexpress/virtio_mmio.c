@@ -213,8 +213,7 @@ struct virtio_mmio *virtio_mmio_new(void)
     return v;
 }
 
-void virtio_mmio_attach(struct virtio_mmio *v, unsigned n, struct irq_line irq,
-                        struct virtio_dev *dev)
+void virtio_mmio_attach(struct virtio_mmio *v, unsigned n, struct irq_line irq, struct virtio_dev *dev)
 {
     struct slot *s = &v->slot[n];
     s->irq = irq;

@@ -40,7 +40,7 @@ struct block {
 struct request {
     struct virtio_chain chain;
     uint32_t generation;
-    bool through; /* the driver knows no flush */
+    bool through;  /* the driver knows no flush */
     uint8_t *data; /* to be read by the guest; or NULL */
     size_t data_bytes;
     uint8_t status;
@@ -70,8 +70,7 @@ static uint8_t read_or_write(struct block *b, struct request *r, uint64_t sector
         return STATUS_IOERR;
     }
     if (!disk_file_transfer(&b->file, r->data, bytes, sector * SECTOR, write)) {
-        guest_error("virtio-block: %s at sector %" PRIu64
-                    " failed on the host; the guest sees an I/O error",
+        guest_error("virtio-block: %s at sector %" PRIu64 " failed on the host; the guest sees an I/O error",
                     write ? "a write" : "a read", sector);
         return STATUS_IOERR;
     }
@@ -228,7 +227,6 @@ struct virtio_dev *virtio_block_new(const char *spec, struct error *e)
         block_free(&b->dev);
         return NULL;
     }
-    b->dev.features =
-        VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT | block.features | (b->file.read_only ? F_RO : 0);
+    b->dev.features = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT | block.features | (b->file.read_only ? F_RO : 0);
     return &b->dev;
 }

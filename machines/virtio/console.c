@@ -22,10 +22,10 @@
 #include "machines/virtio/io.h"
 
 enum { RX, TX, QUEUES };
-#define AT_ONCE     4096
-#define STALL_NS    UINT64_C(1000000000)
-#define RETRY_MS    10  /* the terminal's queue is full */
-#define CONNECT_MS  500 /* look whether somebody has opened the pseudo-terminal */
+#define AT_ONCE    4096
+#define STALL_NS   UINT64_C(1000000000)
+#define RETRY_MS   10  /* the terminal's queue is full */
+#define CONNECT_MS 500 /* look whether somebody has opened the pseudo-terminal */
 
 enum kind { STDIO, PTY, OUT_FILE };
 

@@ -185,7 +185,8 @@ static void refusals(void **state)
     static const struct {
         const char *spec;
         int code;
-    } rows[] = {{"", 2}, {"tty", 2}, {"file:", 2}, {"file", 2}, {"pty:1", 2}, {"file:/nonexistent/f", 1}, {"file:/", 1}};
+    } rows[] = {{"", 2},      {"tty", 2}, {"file:", 2}, {"file", 2}, {"pty:1", 2}, {"file:/nonexistent/f", 1},
+                {"file:/", 1}};
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         struct error e = {0};

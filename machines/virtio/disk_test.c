@@ -391,10 +391,12 @@ static void full_file_system(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(read_write_flush),   cmocka_unit_test(read_only_and_cow), cmocka_unit_test(write_through),
-        cmocka_unit_test(io_errors),          cmocka_unit_test(shrinks),           cmocka_unit_test(file_must_not_grow),
-        cmocka_unit_test(no_disks),           cmocka_unit_test(rights),            cmocka_unit_test(odd_size),
-        cmocka_unit_test(fuzz),               cmocka_unit_test(full_file_system),
+        cmocka_unit_test(read_write_flush), cmocka_unit_test(read_only_and_cow),
+        cmocka_unit_test(write_through),    cmocka_unit_test(io_errors),
+        cmocka_unit_test(shrinks),          cmocka_unit_test(file_must_not_grow),
+        cmocka_unit_test(no_disks),         cmocka_unit_test(rights),
+        cmocka_unit_test(odd_size),         cmocka_unit_test(fuzz),
+        cmocka_unit_test(full_file_system),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

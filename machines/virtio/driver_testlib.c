@@ -167,7 +167,8 @@ void fuzz_device(unsigned rounds, uint64_t seed)
             uint64_t x = rng_u64(&r);
             gpa addr = x % 13 == 0 ? rng_u64(&r) : near[x % ARRAY_SIZE(near)] + (x >> 8) % 300;
             uint32_t bytes = x >> 20 & 1 ? (uint32_t)(x >> 32) % 2000 : 16 * (uint32_t)(x >> 32 & 63);
-            describe(n, addr, bytes, (uint16_t)(x >> 40 & (x >> 60 == 0 ? 0xffff : 7)), (uint16_t)((x >> 50) % (SIZE + 1)));
+            describe(n, addr, bytes, (uint16_t)(x >> 40 & (x >> 60 == 0 ? 0xffff : 7)),
+                     (uint16_t)((x >> 50) % (SIZE + 1)));
         }
         uint64_t x = rng_u64(&r);
         offer((uint16_t)(x % (SIZE + 2)));

@@ -141,7 +141,8 @@ static bool transmit_one(struct net *n)
     if (c.out_bytes < HEAD)
         wrong = "a packet without its header";
     else if (c.out_bytes - HEAD > sizeof n->buf)
-        guest_error("virtio-net: a packet of %" PRIu64 " bytes is lost; a card sends at most %zu", c.out_bytes - HEAD, sizeof n->buf);
+        guest_error("virtio-net: a packet of %" PRIu64 " bytes is lost; a card sends at most %zu", c.out_bytes - HEAD,
+                    sizeof n->buf);
     else if (!virtio_get(&c, HEAD, n->buf, (size_t)c.out_bytes - HEAD))
         wrong = "a buffer is not in RAM";
     else if (c.out_bytes - HEAD >= FRAME_MIN)
@@ -272,7 +273,8 @@ static bool parse_mac(uint8_t mac[6], const char *text, struct error *e)
     int end = 0;
     if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &end) != 6 || text[end] ||
         (b[0] & 1)) {
-        error_set(e, 2, "--net: mac=%s: write six bytes in hexadecimal, the first one even, such as 02:00:00:00:00:01", text);
+        error_set(e, 2, "--net: mac=%s: write six bytes in hexadecimal, the first one even, such as 02:00:00:00:00:01",
+                  text);
         return false;
     }
     for (unsigned i = 0; i < 6; i++)
@@ -298,8 +300,10 @@ static bool parse(struct net *n, char *spec, struct error *e)
             if (!net_user_forward(n->link, word + 8, e))
                 return false;
         } else {
-            error_set(e, 2, "--net: %s has no option \"%s\"; there are mac=XX:XX:XX:XX:XX:XX and, of user, hostfwd=tcp:PORT:GUESTPORT",
-                      backend, word);
+            error_set(
+                e, 2,
+                "--net: %s has no option \"%s\"; there are mac=XX:XX:XX:XX:XX:XX and, of user, hostfwd=tcp:PORT:GUESTPORT",
+                backend, word);
             return false;
         }
     }

@@ -215,8 +215,8 @@ static void cable(void **state)
 /* Who has address `to`? */
 static void ask(uint8_t arp[42], uint32_t from, uint32_t to)
 {
-    static const uint8_t head[22] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0x12, 0x34, 0x56,
-                                     8,    6,    0,    1,    8,    0,    6,    4,    0, 1};
+    static const uint8_t head[22] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0x12, 0x34,
+                                     0x56, 8,    6,    0,    1,    8,    0,    6,    4, 0,    1};
     memset(arp, 0, 42);
     memcpy(arp, head, 22);
     memcpy(arp + 22, head + 6, 6);
@@ -264,7 +264,8 @@ static void user(void **state)
 
     /* A connection from the host: libslirp asks the guest for its address. */
     plug_in(spec);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     connect(fd, (struct sockaddr *)&at, sizeof at);
     bool asked = false;
@@ -364,9 +365,10 @@ static void fuzz(void **state)
 
 int main(void)
 {
+    /* tap is last: it leaves the network behind. */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loop), cmocka_unit_test(nonsense), cmocka_unit_test(cable), cmocka_unit_test(user),
-        cmocka_unit_test(refusals), cmocka_unit_test(fuzz), cmocka_unit_test(tap), /* last: leaves the network behind */
+        cmocka_unit_test(loop),     cmocka_unit_test(nonsense), cmocka_unit_test(cable), cmocka_unit_test(user),
+        cmocka_unit_test(refusals), cmocka_unit_test(fuzz),     cmocka_unit_test(tap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

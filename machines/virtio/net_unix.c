@@ -101,7 +101,8 @@ static bool open_cable(struct cable *c, struct error *e)
         unlink(path); /* left by one who is gone */
     else if (err != ENOENT) {
         error_set(e, 1, "--net=unix:%s: %s", path,
-                  err == EPROTOTYPE || err == ECONNREFUSED ? "what is there is no socket of this kind (SOCK_SEQPACKET)" : strerror(err));
+                  err == EPROTOTYPE || err == ECONNREFUSED ? "what is there is no socket of this kind (SOCK_SEQPACKET)"
+                                                           : strerror(err));
         return false;
     }
     c->listen_fd = new_socket();
@@ -124,7 +125,8 @@ struct net_link *net_unix_new(const char *path, struct error *e)
     c->fd = c->listen_fd = -1;
     c->at.sun_family = AF_UNIX;
     if (strlen(path) >= sizeof c->at.sun_path) {
-        error_set(e, 2, "--net=unix:%s: a path of a socket has at most %zu characters", path, sizeof c->at.sun_path - 1);
+        error_set(e, 2, "--net=unix:%s: a path of a socket has at most %zu characters", path,
+                  sizeof c->at.sun_path - 1);
         free(c);
         return NULL;
     }

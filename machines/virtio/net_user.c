@@ -19,7 +19,7 @@
 struct user {
     struct net_link link;
     Slirp *slirp;
-    struct net_polls *polls; /* during before() */
+    struct net_polls *polls;        /* during before() */
     const struct net_polls *polled; /* during after() */
     struct timer {
         SlirpTimerCb fn; /* NULL: free */
@@ -198,7 +198,8 @@ bool net_user_forward(struct net_link *l, const char *rule, struct error *e)
     unsigned port, guest_port;
     int end = 0;
     if (sscanf(rule, "%3[a-z]:%5u:%5u%n", protocol, &port, &guest_port, &end) != 3 || rule[end] ||
-        (strcmp(protocol, "tcp") && strcmp(protocol, "udp")) || !port || port > 65535 || !guest_port || guest_port > 65535) {
+        (strcmp(protocol, "tcp") && strcmp(protocol, "udp")) || !port || port > 65535 || !guest_port ||
+        guest_port > 65535) {
         error_set(e, 2, "--net: hostfwd=%s: write tcp:PORT:GUESTPORT or udp:PORT:GUESTPORT, such as tcp:2222:22", rule);
         return false;
     }

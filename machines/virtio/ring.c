@@ -61,8 +61,7 @@ static const char *add_segment(struct virtio_chain *c, const struct desc *s)
         return "a chain has too many descriptors, or goes in a circle";
     if (!in && c->n != c->n_out)
         return "a chain has parts to be read behind parts to be written";
-    if (c->out_bytes + c->in_bytes + s->bytes > VIRTIO_CHAIN_MAX ||
-        s->addr > UINT64_MAX - VIRTIO_CHAIN_MAX)
+    if (c->out_bytes + c->in_bytes + s->bytes > VIRTIO_CHAIN_MAX || s->addr > UINT64_MAX - VIRTIO_CHAIN_MAX)
         return "a chain is too long";
     c->segment[c->n].addr = s->addr;
     c->segment[c->n++].bytes = s->bytes;
@@ -72,8 +71,8 @@ static const char *add_segment(struct virtio_chain *c, const struct desc *s)
 }
 
 /* Walk a table of `count` descriptors from number `at`. NULL, or what is wrong. */
-static const char *walk(struct virtio_dev *d, struct virtio_chain *c, gpa table, uint32_t count,
-                        uint16_t at, bool nested)
+static const char *walk(struct virtio_dev *d, struct virtio_chain *c, gpa table, uint32_t count, uint16_t at,
+                        bool nested)
 {
     for (uint32_t steps = 0;; steps++) {
         struct desc s;
@@ -83,8 +82,7 @@ static const char *walk(struct virtio_dev *d, struct virtio_chain *c, gpa table,
         if (!copy(table + 16u * at, &s, sizeof s, false))
             return "a descriptor table is not in RAM";
         if (s.flags & DESC_INDIRECT) {
-            if (nested || !(d->accepted & VIRTIO_F_INDIRECT) || s.bytes % 16 || !s.bytes ||
-                s.bytes / 16 > UINT16_MAX)
+            if (nested || !(d->accepted & VIRTIO_F_INDIRECT) || s.bytes % 16 || !s.bytes || s.bytes / 16 > UINT16_MAX)
                 return "an indirect table where none may be";
             if ((wrong = walk(d, c, s.addr, s.bytes / 16, 0, true)))
                 return wrong;
@@ -131,14 +129,12 @@ bool virtio_pop(struct virtio_dev *d, unsigned queue, struct virtio_chain *c)
     return true;
 }
 
-void virtio_push(struct virtio_dev *d, unsigned queue, const struct virtio_chain *c,
-                 uint32_t written)
+void virtio_push(struct virtio_dev *d, unsigned queue, const struct virtio_chain *c, uint32_t written)
 {
     struct virtqueue *q = &d->queue[queue];
     uint32_t element[2] = {c->head, written};
     uint16_t index, flags;
-    if (!get16(q->used + 2, &index) ||
-        !copy(q->used + 4 + 8u * (index % q->size), element, sizeof element, true)) {
+    if (!get16(q->used + 2, &index) || !copy(q->used + 4 + 8u * (index % q->size), element, sizeof element, true)) {
         virtio_break(d, "the ring of used chains is not in RAM");
         return;
     }
@@ -167,8 +163,8 @@ void virtio_reset(struct virtio_dev *d)
 
 /* -- Contents -------------------------------------------------------------------------------------------- */
 
-static bool transfer(const struct virtio_chain *c, unsigned first, unsigned end, uint64_t from,
-                     void *buf, size_t bytes, bool write)
+static bool transfer(const struct virtio_chain *c, unsigned first, unsigned end, uint64_t from, void *buf, size_t bytes,
+                     bool write)
 {
     uint8_t *p = buf;
     for (unsigned i = first; i < end && bytes; i++) {

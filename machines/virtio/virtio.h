@@ -38,12 +38,10 @@ struct virtio_class {
     uint32_t id;
     uint64_t features; /* beside those of every device */
     unsigned queues;
-    unsigned queue_max; /* power of two */
-    void (*kick)(struct virtio_dev *d,
-                 unsigned queue);        /* there may be new chains; must not block */
-    void (*reset)(struct virtio_dev *d); /* or NULL */
-    uint8_t (*config)(struct virtio_dev *d,
-                      uint32_t off); /* a byte of the device's configuration; or NULL */
+    unsigned queue_max;                                    /* power of two */
+    void (*kick)(struct virtio_dev *d, unsigned queue);    /* there may be new chains; must not block */
+    void (*reset)(struct virtio_dev *d);                   /* or NULL */
+    uint8_t (*config)(struct virtio_dev *d, uint32_t off); /* a byte of the device's configuration; or NULL */
     /* No vCPU runs, device lock not held: waits for what is under way, ends threads, closes files. */
     void (*free)(struct virtio_dev *d);
 };
@@ -71,8 +69,7 @@ struct virtio_dev {
 
 struct virtio_chain {
     uint16_t head;
-    unsigned n,
-        n_out; /* segments: the first n_out are for the device to read, the others for it to write */
+    unsigned n, n_out; /* segments: the first n_out are for the device to read, the others for it to write */
     struct {
         gpa addr;
         uint32_t bytes;
@@ -83,8 +80,7 @@ struct virtio_chain {
 /* The next chain that the driver has made available. False: none, or the ring is broken. */
 bool virtio_pop(struct virtio_dev *d, unsigned queue, struct virtio_chain *c);
 /* Give it back; written: bytes at the beginning of the parts for us to write. Raises the interrupt if the driver wants it. */
-void virtio_push(struct virtio_dev *d, unsigned queue, const struct virtio_chain *c,
-                 uint32_t written);
+void virtio_push(struct virtio_dev *d, unsigned queue, const struct virtio_chain *c, uint32_t written);
 /* The driver made an error that leaves the device useless until it is reset. */
 void virtio_break(struct virtio_dev *d, const char *why);
 void virtio_reset(struct virtio_dev *d);

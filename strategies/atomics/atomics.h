@@ -17,12 +17,12 @@ struct x64_asm;
  * table for ldrex, store table for strex); when the probe misses the cold path calls the C twin, so inline
  * code and twin must agree on the reservation's representation (v->excl_*). Registers are numbers of x64/asm.h. */
 struct excl_site {
-    int va;     /* guest virtual address; preserved */
-    int host;   /* host address of the data; preserved by ldrex */
-    int lo;     /* ldrex: receives the data (32 bits zero-extended, or all 64); strex: data to store (64: whole);
+    int va;       /* guest virtual address; preserved */
+    int host;     /* host address of the data; preserved by ldrex */
+    int lo;       /* ldrex: receives the data (32 bits zero-extended, or all 64); strex: data to store (64: whole);
                    strex preserves it. May be a pinned register. */
-    int status; /* strex: receives 0 or 1; differs from the others. ldrex: -1 */
-    int tmp;    /* free, or -1: rax is always free for strex (lock cmpxchg) and never one of the above */
+    int status;   /* strex: receives 0 or 1; differs from the others. ldrex: -1 */
+    int tmp;      /* free, or -1: rax is always free for strex (lock cmpxchg) and never one of the above */
     uint32_t mem; /* MEM_8..MEM_64 */
 };
 
@@ -31,8 +31,8 @@ struct excl_site {
  * falls through when the access is done, or jumps to slow with memory and the vCPU's fields as they were: the C twin does it
  * anew. rax is free; the other registers but t1, t2, t3 are kept. */
 struct watched_site {
-    int host;       /* host address of the data */
-    int data;       /* store, strex: value; ldrex: -1, the data goes to rax; strex: rax receives 0 or 1; stm: how many words,
+    int host; /* host address of the data */
+    int data; /* store, strex: value; ldrex: -1, the data goes to rax; strex: rax receives 0 or 1; stm: how many words,
                        1 to 16, of v->mbuf */
     int t1, t2, t3; /* free; t3: stm only */
     unsigned bytes; /* 1, 2, 4, 8; of a word of stm */

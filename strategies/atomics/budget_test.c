@@ -26,7 +26,7 @@
 #include "strategies/atomics/atomics.h"
 #include "strategies/axes.h"
 
-#define PC 0x80010000u
+#define PC      0x80010000u
 #define SCHEMES (axes[1].schemes) /* setup() looks that it is the right axis */
 
 /* -- What is translated ------------------------------------------------------------------------------------------------ */
@@ -88,21 +88,29 @@ static struct x64_code translate(const struct snippet *s, const struct atomics_o
     arm_translate_block(&ir, &req, &out);
     assert_int_equal(out.ninsns, 1);
     tb->key = (struct tb_key){PC, TBF_PRIV, PC};
-    struct x64_request xr = {.ir = &ir, .tb = tb, .pc = PC, .flags = TBF_PRIV, .page_ppn = {PC >> 12, UINT64_MAX},
-                             .atomics = ops, .span = span};
+    struct x64_request xr = {.ir = &ir,
+                             .tb = tb,
+                             .pc = PC,
+                             .flags = TBF_PRIV,
+                             .page_ppn = {PC >> 12, UINT64_MAX},
+                             .atomics = ops,
+                             .span = span};
     assert_true(x64_translate(&xr, &code));
     return code;
 }
 
 /* -- Text that is the same in each run ------------------------------------------------------------------------------------ */
 
+/* clang-format off */
 #define FIELD(f) {#f, offsetof(struct vcpu, f), sizeof ((struct vcpu *)0)->f}
+/* clang-format on */
 static const struct {
     const char *name;
     size_t off, size;
-} fields[] = {FIELD(r),  FIELD(nf), FIELD(zf), FIELD(cf), FIELD(vf), FIELD(it), FIELD(poll), FIELD(mbuf),
-              FIELD(jc), FIELD(excl_state), FIELD(excl_addr), FIELD(excl_val), FIELD(excl_host), FIELD(excl_bit),
-              FIELD(excl_stores), FIELD(flat)};
+} fields[] = {FIELD(r),         FIELD(nf),         FIELD(zf),          FIELD(cf),
+              FIELD(vf),        FIELD(it),         FIELD(poll),        FIELD(mbuf),
+              FIELD(jc),        FIELD(excl_state), FIELD(excl_addr),   FIELD(excl_val),
+              FIELD(excl_host), FIELD(excl_bit),   FIELD(excl_stores), FIELD(flat)};
 
 /* A displacement from the vCPU register, by the field's name. */
 static void field_text(char *out, size_t n, int64_t disp)
@@ -257,7 +265,8 @@ static void list_watched(FILE *f, const char *what, void (*emit)(struct x64_asm 
     struct watched_site site = {.host = R9, .data = data, .t1 = R10, .t2 = R11, .t3 = R8, .bytes = 4, .slow = &miss};
     asm_init(&a, span.rw, span.rx, span.bytes);
     emit(&a, &site);
-    struct x64_code code = {.bytes = a.off, .entry_xpage = UINT32_MAX, .entry_poll = UINT32_MAX, .entry_main = UINT32_MAX};
+    struct x64_code code = {
+        .bytes = a.off, .entry_xpage = UINT32_MAX, .entry_poll = UINT32_MAX, .entry_main = UINT32_MAX};
     asm_bind(&a, &miss);
     assert_false(a.overflow);
     fprintf(f, "watched frame: %s\n", what);

@@ -20,35 +20,26 @@ static inline unsigned excl_bytes(uint32_t mem)
 static inline uint64_t excl_read(const uint8_t *host, unsigned bytes)
 {
     switch (bytes) {
-    case 1:
-        return __atomic_load_n(host, __ATOMIC_RELAXED);
-    case 2:
-        return __atomic_load_n((const uint16_t *)host, __ATOMIC_RELAXED);
-    case 4:
-        return __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
-    default:
-        return __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED);
+    case 1: return __atomic_load_n(host, __ATOMIC_RELAXED);
+    case 2: return __atomic_load_n((const uint16_t *)host, __ATOMIC_RELAXED);
+    case 4: return __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED);
+    default: return __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED);
     }
 }
 
 /* Compare-and-swap of 1, 2, 4, 8 bytes. x86 makes it a full barrier whatever the order asked for. */
 static inline bool excl_cas(uint8_t *host, unsigned bytes, uint64_t expected, uint64_t val)
 {
-#define CAS(type)                                                                                  \
-    ({                                                                                             \
-        type e_ = (type)expected;                                                                  \
-        __atomic_compare_exchange_n((type *)host, &e_, (type)val, false, __ATOMIC_SEQ_CST,         \
-                                    __ATOMIC_RELAXED);                                             \
-    })
+#define CAS(type)                                                                                 \
+ ({                                                                                               \
+type e_ = (type)expected;                                                                             \
+__atomic_compare_exchange_n((type *)host, &e_, (type)val, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED); \
+ })
     switch (bytes) {
-    case 1:
-        return CAS(uint8_t);
-    case 2:
-        return CAS(uint16_t);
-    case 4:
-        return CAS(uint32_t);
-    default:
-        return CAS(uint64_t);
+    case 1: return CAS(uint8_t);
+    case 2: return CAS(uint16_t);
+    case 4: return CAS(uint32_t);
+    default: return CAS(uint64_t);
     }
 #undef CAS
 }

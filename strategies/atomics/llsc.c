@@ -88,8 +88,8 @@ static void reserve(struct vcpu *v, const uint8_t *host)
     for (;;) {
         /* Acquire: what the last writer stored is read after this. seq_cst: before the read of the data; other side is lock(). */
         uint32_t seen = atomic_load_explicit(w, memory_order_acquire);
-        if (!(seen & LOCK) && ((seen & v->excl_bit) ||
-                               !(atomic_fetch_or_explicit(w, v->excl_bit, memory_order_seq_cst) & LOCK)))
+        if (!(seen & LOCK) &&
+            ((seen & v->excl_bit) || !(atomic_fetch_or_explicit(w, v->excl_bit, memory_order_seq_cst) & LOCK)))
             return;
         __builtin_ia32_pause();
     }
@@ -103,8 +103,7 @@ static uint32_t lock(_Atomic uint32_t *w)
         if (seen & LOCK) {
             __builtin_ia32_pause();
             seen = atomic_load_explicit(w, memory_order_relaxed);
-        } else if (atomic_compare_exchange_weak_explicit(w, &seen, LOCK, memory_order_seq_cst,
-                                                         memory_order_relaxed)) {
+        } else if (atomic_compare_exchange_weak_explicit(w, &seen, LOCK, memory_order_seq_cst, memory_order_relaxed)) {
             return seen;
         }
     }
@@ -131,17 +130,18 @@ static void tell(struct vcpu *v, uint32_t taken)
 
 /* -- The window of watched frames -------------------------------------------------------------------------------------- */
 
-#define WINDOW_MAX  65536
-#define FEWEST      16 /* frames that stay whatever stores cost */
+#define WINDOW_MAX 65536
+#define FEWEST     16 /* frames that stay whatever stores cost */
 static uint64_t window_pages, stores_per_frame;
-static uint32_t stores_paid; /* of the vCPUs' excl_stores together; guarded by window_lock */
-static gpa *window;                /* ring of window_pages + MAX_VCPUS; guarded by window_lock */
+static uint32_t stores_paid;           /* of the vCPUs' excl_stores together; guarded by window_lock */
+static gpa *window;                    /* ring of window_pages + MAX_VCPUS; guarded by window_lock */
 static uint64_t window_in, window_out; /* guarded by window_lock */
 static struct mutex window_lock = MUTEX_INIT(RANK_WINDOW);
 
 static const struct param params[] = {
     {"pages", "frames", "how many frames are watched before the oldest are let go", 8192, 1, WINDOW_MAX, &window_pages},
-    {"stores", "stores", "to watched frames after which the oldest one is let go", 2000, 1, UINT32_MAX, &stores_per_frame},
+    {"stores", "stores", "to watched frames after which the oldest one is let go", 2000, 1, UINT32_MAX,
+     &stores_per_frame},
     {0},
 };
 
@@ -346,8 +346,7 @@ static void store_watched(struct vcpu *v, uint8_t *host, const void *val, size_t
         n = n < bytes ? n : bytes;
         _Atomic uint32_t *w = word_of(host);
         uint32_t taken = lock(w), keep = 0;
-        if (UNLIKELY(taken) && v && reserved(v) &&
-            v->excl_host >> GRANULE_BITS == (uintptr_t)host >> GRANULE_BITS)
+        if (UNLIKELY(taken) && v && reserved(v) && v->excl_host >> GRANULE_BITS == (uintptr_t)host >> GRANULE_BITS)
             keep = taken & v->excl_bit; /* L6 */
         host_store(host, val, n);
         unlock(w, keep);

@@ -31,16 +31,16 @@ extern const struct atomics_ops atomics_llsc;
 static unsigned stops;
 
 /* Run an expression as vCPU i's instruction: it may leave to have something done in quiescence, and is then restarted. */
-#define AS(i, expr)                                                                                \
-    do {                                                                                           \
-        struct vcpu *v = current_vcpu = vcpus[i];                                                  \
-        if (setjmp(v->leave)) {                                                                    \
-            assert_int_equal(v->leave_reason, LEAVE_SAFEWORK);                                     \
-            stops++;                                                                               \
-            sync_safe_work(NULL, v->leave_work, v->leave_arg);                                     \
-        }                                                                                          \
-        expr;                                                                                      \
-    } while (0)
+#define AS(i, expr)                                   \
+ do {                                                 \
+  struct vcpu *v = current_vcpu = vcpus[i];           \
+  if (setjmp(v->leave)) {                             \
+   assert_int_equal(v->leave_reason, LEAVE_SAFEWORK); \
+   stops++;                                           \
+   sync_safe_work(NULL, v->leave_work, v->leave_arg); \
+  }                                                   \
+  expr;                                               \
+ } while (0)
 
 static uint64_t link_(unsigned i, gva va, uint32_t mem)
 {
@@ -325,14 +325,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(granules),
-        T(many_holders),
-        T(what_is_forgotten),
-        T(own_stores),
-        T(swaps),
-        T(the_window_rolls),
-        T(stores_shrink_the_window),
-        T(plain_stores_beside_exclusives_stand),
+        T(granules), T(many_holders),     T(what_is_forgotten),        T(own_stores),
+        T(swaps),    T(the_window_rolls), T(stores_shrink_the_window), T(plain_stores_beside_exclusives_stand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

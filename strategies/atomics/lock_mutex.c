@@ -15,7 +15,7 @@ static void unlock_all(void)
     mutex_unlock(&global);
 }
 
-#define SYMBOL atomics_lock_mutex
-#define NAME "lock-mutex"
+#define SYMBOL  atomics_lock_mutex
+#define NAME    "lock-mutex"
 #define SUMMARY "one global mutex around exclusives, compare-and-swap under it; open to ABA"
 #include "strategies/atomics/global_lock.h"

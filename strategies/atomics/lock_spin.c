@@ -17,7 +17,7 @@ static void unlock_all(void)
     spin_unlock(&global.lock, RANK_MONITOR);
 }
 
-#define SYMBOL atomics_lock_spin
-#define NAME "lock-spin"
+#define SYMBOL  atomics_lock_spin
+#define NAME    "lock-spin"
 #define SUMMARY "one global spin lock around exclusives, compare-and-swap under it; open to ABA"
 #include "strategies/atomics/global_lock.h"

@@ -17,7 +17,7 @@
 #include "strategies/tb-lifetime/tb_lifetime.h"
 
 #define CHUNKS 16
-#define SPARE 2 /* free chunks to keep ahead */
+#define SPARE  2 /* free chunks to keep ahead */
 
 struct returned {
     struct deferred rcu;

@@ -60,7 +60,7 @@ bool __wrap_tb_chain(struct vcpu *v, struct tb_exit *e, struct tb *dest)
     pthread_mutex_lock(&lock);
     uint64_t from = births[slot_of(e->from)].born, to = births[slot_of(dest)].born, now = flushes;
     pthread_mutex_unlock(&lock);
-    CHECK(from == now && to == now, "a block is linked that a flush has removed: born after %lu and %lu flushes of %lu", from,
-          to, now);
+    CHECK(from == now && to == now, "a block is linked that a flush has removed: born after %lu and %lu flushes of %lu",
+          from, to, now);
     return __real_tb_chain(v, e, dest);
 }

@@ -28,11 +28,11 @@
 #include "strategies/tb-cache/tb_cache.h"
 #include "strategies/tb-lifetime/tb_lifetime.h"
 
-#define RAM UINT64_C(0x80000000)
-#define CELL ((gva)RAM + 0x5008)
+#define RAM   UINT64_C(0x80000000)
+#define CELL  ((gva)RAM + 0x5008)
 #define ALIAS ((gva)0x5008)
-#define OLD UINT64_C(0x1122334455667788)
-#define NEW UINT64_C(0x99aabbccddeeff00)
+#define OLD   UINT64_C(0x1122334455667788)
+#define NEW   UINT64_C(0x99aabbccddeeff00)
 
 static unsigned stops; /* quiescent sections that were asked for */
 
@@ -64,16 +64,16 @@ static void machine_down(void)
 }
 
 /* Run an expression as vCPU i's instruction: it may leave to have something done in quiescence, and is then restarted. */
-#define AS(i, expr)                                                                                \
-    do {                                                                                           \
-        struct vcpu *v = current_vcpu = vcpus[i];                                                  \
-        if (setjmp(v->leave)) {                                                                    \
-            assert_int_equal(v->leave_reason, LEAVE_SAFEWORK);                                     \
-            stops++;                                                                               \
-            sync_safe_work(NULL, v->leave_work, v->leave_arg);                                     \
-        }                                                                                          \
-        expr;                                                                                      \
-    } while (0)
+#define AS(i, expr)                                   \
+ do {                                                 \
+  struct vcpu *v = current_vcpu = vcpus[i];           \
+  if (setjmp(v->leave)) {                             \
+   assert_int_equal(v->leave_reason, LEAVE_SAFEWORK); \
+   stops++;                                           \
+   sync_safe_work(NULL, v->leave_work, v->leave_arg); \
+  }                                                   \
+  expr;                                               \
+ } while (0)
 
 static uint64_t load_link(unsigned i, gva va, uint32_t mem)
 {

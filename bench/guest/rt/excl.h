@@ -92,9 +92,7 @@ static void excl_other_cpu(enum excl_op op)
     case LOAD: (void)*c; break;
     case LDREX_ONLY: asm volatile("ldrex %0, [%1]\n\tclrex" : "=&r"(t) : "r"(c) : "memory"); break;
     case CLREX_THERE: rt_clrex(); break;
-    case STREX_FAILING:
-        asm volatile("clrex\n\tstrex %0, %1, [%2]" : "=&r"(t) : "r"(EXCL_A), "r"(c) : "memory");
-        break;
+    case STREX_FAILING: asm volatile("clrex\n\tstrex %0, %1, [%2]" : "=&r"(t) : "r"(EXCL_A), "r"(c) : "memory"); break;
     case STORE_OTHER_LINE: *(volatile uint32_t *)excl_other_line = EXCL_B; break;
     case STORE_OTHER_PAGE: *(volatile uint32_t *)excl_other_page = EXCL_B; break;
     case STORE_ABA:
@@ -109,18 +107,13 @@ static void excl_other_cpu(enum excl_op op)
     case STORE_HALF2: *((volatile uint16_t *)c + 1) = (uint16_t)(EXCL_A >> 16); break;
     case STORE_HIGH: c[1] = EXCL_A; break;
     case STORE_DOUBLE:
-        asm volatile("mov r2, %1\n\tmov r3, %1\n\tstrd r2, r3, [%0]" ::"r"(c), "r"(EXCL_A)
-                     : "r2", "r3", "memory");
+        asm volatile("mov r2, %1\n\tmov r3, %1\n\tstrd r2, r3, [%0]" ::"r"(c), "r"(EXCL_A) : "r2", "r3", "memory");
         break;
     case STORE_MULTIPLE:
-        asm volatile(
-            "mov r1, %1\n\tmov r2, %1\n\tmov r3, %1\n\tstmia %0, {r1, r2, r3}" ::"r"(c - 2),
-            "r"(EXCL_A)
-            : "r1", "r2", "r3", "memory");
+        asm volatile("mov r1, %1\n\tmov r2, %1\n\tmov r3, %1\n\tstmia %0, {r1, r2, r3}" ::"r"(c - 2), "r"(EXCL_A)
+                     : "r1", "r2", "r3", "memory");
         break;
-    case STORE_UNALIGNED:
-        asm volatile("str %1, [%0]" ::"r"((char *)c + 3), "r"(EXCL_A >> 24) : "memory");
-        break;
+    case STORE_UNALIGNED: asm volatile("str %1, [%0]" ::"r"((char *)c + 3), "r"(EXCL_A >> 24) : "memory"); break;
     case STREX_ABA:
         excl_cas(c, EXCL_B);
         excl_cas(c, EXCL_A);
@@ -217,8 +210,7 @@ enum { EXCL_OK, EXCL_WRONG, EXCL_SKIPPED };
 static int excl_run(const struct excl_check *c)
 {
     bool alias = c->op >= ALIAS_STORE_SAME || c->op == OWN_ALIAS_STORE;
-    if ((c->op > OWN_GROUP_END && rt_ncpus() < 2) ||
-        ((alias || c->op == STORE_UNALIGNED) && !rt_mmu_on())) {
+    if ((c->op > OWN_GROUP_END && rt_ncpus() < 2) || ((alias || c->op == STORE_UNALIGNED) && !rt_mmu_on())) {
         rt_printf("#! check %s skipped\n", c->name);
         return EXCL_SKIPPED;
     }

@@ -37,14 +37,12 @@ static inline uint32_t gen_movw(uint32_t rd, uint32_t imm)
 
 static inline uint32_t gen_add_imm(uint32_t rd, uint32_t rn, uint32_t imm8)
 {
-    return RT_THUMB ? gen_t32_(0xf100 | rn, rd << 8 | imm8)
-                    : 0xe2800000 | rn << 16 | rd << 12 | imm8;
+    return RT_THUMB ? gen_t32_(0xf100 | rn, rd << 8 | imm8) : 0xe2800000 | rn << 16 | rd << 12 | imm8;
 }
 
 static inline uint32_t gen_subs_imm(uint32_t rd, uint32_t rn, uint32_t imm8)
 {
-    return RT_THUMB ? gen_t32_(0xf1b0 | rn, rd << 8 | imm8)
-                    : 0xe2500000 | rn << 16 | rd << 12 | imm8;
+    return RT_THUMB ? gen_t32_(0xf1b0 | rn, rd << 8 | imm8) : 0xe2500000 | rn << 16 | rd << 12 | imm8;
 }
 
 static inline uint32_t gen_add(uint32_t rd, uint32_t rn, uint32_t rm)
@@ -59,14 +57,12 @@ static inline uint32_t gen_eor(uint32_t rd, uint32_t rn, uint32_t rm)
 
 static inline uint32_t gen_ldr(uint32_t rt, uint32_t rn, uint32_t imm12)
 {
-    return RT_THUMB ? gen_t32_(0xf8d0 | rn, rt << 12 | imm12)
-                    : 0xe5900000 | rn << 16 | rt << 12 | imm12;
+    return RT_THUMB ? gen_t32_(0xf8d0 | rn, rt << 12 | imm12) : 0xe5900000 | rn << 16 | rt << 12 | imm12;
 }
 
 static inline uint32_t gen_str(uint32_t rt, uint32_t rn, uint32_t imm12)
 {
-    return RT_THUMB ? gen_t32_(0xf8c0 | rn, rt << 12 | imm12)
-                    : 0xe5800000 | rn << 16 | rt << 12 | imm12;
+    return RT_THUMB ? gen_t32_(0xf8c0 | rn, rt << 12 | imm12) : 0xe5800000 | rn << 16 | rt << 12 | imm12;
 }
 
 static inline uint32_t gen_bx(uint32_t rm)
@@ -91,8 +87,7 @@ static inline uint32_t gen_bne(const void *from, const void *to)
     int32_t off = (int32_t)((uintptr_t)to - (uintptr_t)from) - (RT_THUMB ? 4 : 8);
     if (RT_THUMB)
         return gen_t32_(0xf000 | (off < 0) << 10 | 1 << 6 | (off >> 12 & 0x3f),
-                        0x8000 | (off >> 18 & 1) << 13 | (off >> 19 & 1) << 11 |
-                            (off >> 1 & 0x7ff));
+                        0x8000 | (off >> 18 & 1) << 13 | (off >> 19 & 1) << 11 | (off >> 1 & 0x7ff));
     return 0x1a000000 | (off >> 2 & 0xffffff);
 }
 

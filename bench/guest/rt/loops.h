@@ -22,8 +22,7 @@ struct loop {
 
 /* Writes n blocks from code on (n * LOOP_BLOCK + 16 bytes), visited in a scattered order; no
  * maintenance. */
-static void loop_build(struct loop *l, uint8_t *code, uint32_t *table, uint32_t n,
-                       enum loop_mode mode, uint32_t seed)
+static void loop_build(struct loop *l, uint8_t *code, uint32_t *table, uint32_t n, enum loop_mode mode, uint32_t seed)
 {
     uint8_t order[LOOP_MAX];
     uint8_t *end = code + n * LOOP_BLOCK;

@@ -170,7 +170,7 @@ static void enable_mmu(void)
     RT_MCR(0, c7, c5, 6, 0); /* BPIALL */
     RT_MCR(0, c8, c7, 0, 0); /* TLBIALL */
     rt_dsb();
-    RT_MCR(0, c2, c0, 2, 0); /* TTBCR: TTBR0 only, short descriptors */
+    RT_MCR(0, c2, c0, 2, 0);                                 /* TTBCR: TTBR0 only, short descriptors */
     RT_MCR(0, c2, c0, 0, (uint32_t)(uintptr_t)rt_l1 | 0x4a); /* walks: write-back, shareable */
     RT_MCR(0, c3, c0, 0, 1);                                 /* DACR: domain 0 client */
     RT_MCR(0, c13, c0, 1, 0);                                /* CONTEXTIDR: ASID 0 */
@@ -208,9 +208,8 @@ struct rt_frame *rt_exception(struct rt_frame *f, enum rt_kind kind)
                                         "data abort", "hyp",       "irq", "fiq"};
     if (hooks[kind])
         return hooks[kind](f, kind);
-    rt_fail("cpu %u: unexpected %s at %08x cpsr %08x dfsr %08x dfar %08x ifsr %08x lr %08x",
-            rt_cpu(), names[kind], f->pc, f->cpsr, RT_MRC(0, c5, c0, 0), RT_MRC(0, c6, c0, 0),
-            RT_MRC(0, c5, c0, 1), f->lr);
+    rt_fail("cpu %u: unexpected %s at %08x cpsr %08x dfsr %08x dfar %08x ifsr %08x lr %08x", rt_cpu(), names[kind],
+            f->pc, f->cpsr, RT_MRC(0, c5, c0, 0), RT_MRC(0, c6, c0, 0), RT_MRC(0, c5, c0, 1), f->lr);
 }
 
 /* -- CPUs -------------------------------------------------------------------------------------- */

@@ -125,13 +125,12 @@ static inline unsigned rt_cpu(void)
 static inline uint32_t rt_atomic_add(volatile uint32_t *p, uint32_t n)
 {
     uint32_t old, sum, fail;
-    asm volatile(
-        "dmb ish\n"
-        "1: ldrex %0, [%3]\n\tadd %1, %0, %4\n\tstrex %2, %1, [%3]\n\tcmp %2, #0\n\tbne 1b\n\t"
-        "dmb ish"
-        : "=&r"(old), "=&r"(sum), "=&r"(fail)
-        : "r"(p), "r"(n)
-        : "cc", "memory");
+    asm volatile("dmb ish\n"
+                 "1: ldrex %0, [%3]\n\tadd %1, %0, %4\n\tstrex %2, %1, [%3]\n\tcmp %2, #0\n\tbne 1b\n\t"
+                 "dmb ish"
+                 : "=&r"(old), "=&r"(sum), "=&r"(fail)
+                 : "r"(p), "r"(n)
+                 : "cc", "memory");
     return old;
 }
 
@@ -177,13 +176,7 @@ _Noreturn void rt_resume(struct rt_frame *f);
 
 #define RT_GICD 0x2c001000u
 #define RT_GICC 0x2c002000u
-enum {
-    RT_IRQ_VTIMER = 27,
-    RT_IRQ_SPTIMER = 29,
-    RT_IRQ_NSPTIMER = 30,
-    RT_IRQ_SP804_01 = 34,
-    RT_IRQ_SP804_23 = 35
-};
+enum { RT_IRQ_VTIMER = 27, RT_IRQ_SPTIMER = 29, RT_IRQ_NSPTIMER = 30, RT_IRQ_SP804_01 = 34, RT_IRQ_SP804_23 = 35 };
 
 void rt_irq_enable(unsigned id, unsigned cpu_mask); /* mask: for SPIs only */
 void rt_irq_disable(unsigned id);

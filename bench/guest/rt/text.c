@@ -125,8 +125,8 @@ static void vprint(const char *f, va_list ap)
         }
         case 'u':
         case 'x':
-            put_number(longs > 1 ? va_arg(ap, uint64_t) : va_arg(ap, uint32_t), *f == 'u' ? 10 : 16,
-                       false, width, zero, left);
+            put_number(longs > 1 ? va_arg(ap, uint64_t) : va_arg(ap, uint32_t), *f == 'u' ? 10 : 16, false, width, zero,
+                       left);
             break;
         case 's': {
             const char *s = va_arg(ap, const char *);
@@ -162,8 +162,7 @@ void rt_metric_rate(const char *name, uint64_t count, uint64_t ns, const char *u
 {
     uint64_t r = 0;
     if (ns)
-        r = count > UINT64_MAX / 1000000000u ? count / (ns / 1000000000u + 1)
-                                             : count * 1000000000u / ns;
+        r = count > UINT64_MAX / 1000000000u ? count / (ns / 1000000000u + 1) : count * 1000000000u / ns;
     rt_metric(name, r, unit);
 }
 

@@ -21,13 +21,8 @@ static struct {
     uint64_t seed, count, snippets;
     unsigned insns;
     bool no_memory, faults, fp, keep_going, verbose, coverage;
-} opt = {.isa = "both",
-         .engine = "interp",
-         .against = "qemu",
-         .qemu = "qemu-arm",
-         .seed = 1,
-         .count = 200000,
-         .insns = 12};
+} opt = {
+    .isa = "both", .engine = "interp", .against = "qemu", .qemu = "qemu-arm", .seed = 1, .count = 200000, .insns = 12};
 
 static struct batch now;
 static struct outcome *expected;
@@ -58,8 +53,7 @@ static void make(struct snippet *s, uint64_t seed)
 
 static bool same(const struct outcome *a, const struct outcome *b)
 {
-    return !memcmp(a->regs, b->regs, sizeof a->regs) && a->cpsr == b->cpsr &&
-           !memcmp(a->arena, b->arena, ARENA_BYTES);
+    return !memcmp(a->regs, b->regs, sizeof a->regs) && a->cpsr == b->cpsr && !memcmp(a->arena, b->arena, ARENA_BYTES);
 }
 
 static void print_difference(const struct outcome *want, const struct outcome *have)
@@ -68,13 +62,11 @@ static void print_difference(const struct outcome *want, const struct outcome *h
         if (want->regs[r] != have->regs[r])
             fprintf(stderr, "  r%-2u expected %08x, got %08x\n", r, want->regs[r], have->regs[r]);
     if (want->cpsr != have->cpsr)
-        fprintf(stderr, "  cpsr expected %08x, got %08x (N Z C V Q bits 31..27, GE 19..16)\n",
-                want->cpsr, have->cpsr);
+        fprintf(stderr, "  cpsr expected %08x, got %08x (N Z C V Q bits 31..27, GE 19..16)\n", want->cpsr, have->cpsr);
     unsigned shown = 0;
     for (unsigned i = 0; i < ARENA_BYTES && shown < 16; i++) {
         if (want->arena[i] != have->arena[i]) {
-            fprintf(stderr, "  [%08x] expected %02x, got %02x\n", LAYOUT_ARENA + i, want->arena[i],
-                    have->arena[i]);
+            fprintf(stderr, "  [%08x] expected %02x, got %02x\n", LAYOUT_ARENA + i, want->arena[i], have->arena[i]);
             shown++;
         }
     }
@@ -86,8 +78,7 @@ static enum local_engine engine_of(const char *name)
 }
 
 /* Run the batch's snippet i in both. False: they differ; the outcomes are in wanted and got, why if one broke off. */
-static bool agree(const struct batch *im, unsigned i, const struct outcome *reference,
-                  uint64_t split, char why[400])
+static bool agree(const struct batch *im, unsigned i, const struct outcome *reference, uint64_t split, char why[400])
 {
     char wanted_why[160] = "", got_why[160] = "";
     if (reference)
@@ -98,8 +89,7 @@ static bool agree(const struct batch *im, unsigned i, const struct outcome *refe
     why[0] = 0;
     if (same(&wanted, &got) && !strcmp(wanted_why, got_why))
         return true;
-    snprintf(why, 400, "expected %s; got %s", wanted_why[0] ? wanted_why : "the end",
-             got_why[0] ? got_why : "the end");
+    snprintf(why, 400, "expected %s; got %s", wanted_why[0] ? wanted_why : "the end", got_why[0] ? got_why : "the end");
     return false;
 }
 
@@ -179,8 +169,8 @@ static void print_code(const struct snippet *s, uint32_t pc)
 static void report(struct snippet *s, uint64_t seed, uint32_t pc)
 {
     char why[400];
-    fprintf(stderr, "seed %" PRIu64 " (%s, %s against %s): mismatch\n", seed,
-            s->thumb ? "t32" : "a32", opt.engine, opt.against);
+    fprintf(stderr, "seed %" PRIu64 " (%s, %s against %s): mismatch\n", seed, s->thumb ? "t32" : "a32", opt.engine,
+            opt.against);
     if (agree_alone(s, pc, seed, why))
         fprintf(stderr, "  but not when it runs alone: the whole batch is needed\n");
     else
@@ -280,39 +270,36 @@ static void print_exclusion(const char *name, const char *why)
 /* -- Options --------------------------------------------------------------------------------------------------- */
 
 static const struct option options[] = {
-    {"isa", 1, NULL, 'i'},       {"engine", 1, NULL, 'e'},   {"against", 1, NULL, 'a'},
-    {"seed", 1, NULL, 's'},      {"count", 1, NULL, 'c'},    {"snippets", 1, NULL, 'n'},
-    {"fp", 0, NULL, 'F'},        {"insns", 1, NULL, 'l'},     {"qemu", 1, NULL, 'q'},     {"only", 1, NULL, 'o'},
-    {"no-memory", 0, NULL, 'm'}, {"faults", 0, NULL, 'f'},   {"keep-going", 0, NULL, 'k'},
-    {"verbose", 0, NULL, 'v'},   {"coverage", 0, NULL, 'C'}, {"exclusions", 0, NULL, 'x'},
-    {"help", 0, NULL, 'h'},      {NULL, 0, NULL, 0},
+    {"isa", 1, NULL, 'i'},        {"engine", 1, NULL, 'e'},   {"against", 1, NULL, 'a'},   {"seed", 1, NULL, 's'},
+    {"count", 1, NULL, 'c'},      {"snippets", 1, NULL, 'n'}, {"fp", 0, NULL, 'F'},        {"insns", 1, NULL, 'l'},
+    {"qemu", 1, NULL, 'q'},       {"only", 1, NULL, 'o'},     {"no-memory", 0, NULL, 'm'}, {"faults", 0, NULL, 'f'},
+    {"keep-going", 0, NULL, 'k'}, {"verbose", 0, NULL, 'v'},  {"coverage", 0, NULL, 'C'},  {"exclusions", 0, NULL, 'x'},
+    {"help", 0, NULL, 'h'},       {NULL, 0, NULL, 0},
 };
 
-static const char usage[] =
-    "difftest [options]: random ARM code, compared\n"
-    "  --isa=a32|t32|both      default both\n"
-    "  --engine=interp|jit     what is tested (interp)\n"
-    "  --against=qemu|interp   the reference (qemu)\n"
-    "  --count=N               instructions; 0: without end (200000)\n"
-    "  --seed=N                of the first snippet (1)\n"
-    "  --snippets=N            instead of --count\n"
-    "  --insns=N               mean length of a snippet (12)\n"
-    "  --only=PREFIX           rows of the decode tables whose name begins so\n"
-    "  --no-memory             no loads and stores\n"
-    "  --fp                    VFP and Advanced SIMD\n"
-    "  --faults                make accesses fault now and then; only against interp\n"
-    "  --keep-going            report every mismatch\n"
-    "  --verbose               print each snippet, its IR and host code\n"
-    "  --coverage              how often each row was generated\n"
-    "  --exclusions            rows that are left out, and why\n"
-    "  --qemu=PROGRAM          (qemu-arm)\n";
+static const char usage[] = "difftest [options]: random ARM code, compared\n"
+                            "  --isa=a32|t32|both      default both\n"
+                            "  --engine=interp|jit     what is tested (interp)\n"
+                            "  --against=qemu|interp   the reference (qemu)\n"
+                            "  --count=N               instructions; 0: without end (200000)\n"
+                            "  --seed=N                of the first snippet (1)\n"
+                            "  --snippets=N            instead of --count\n"
+                            "  --insns=N               mean length of a snippet (12)\n"
+                            "  --only=PREFIX           rows of the decode tables whose name begins so\n"
+                            "  --no-memory             no loads and stores\n"
+                            "  --fp                    VFP and Advanced SIMD\n"
+                            "  --faults                make accesses fault now and then; only against interp\n"
+                            "  --keep-going            report every mismatch\n"
+                            "  --verbose               print each snippet, its IR and host code\n"
+                            "  --coverage              how often each row was generated\n"
+                            "  --exclusions            rows that are left out, and why\n"
+                            "  --qemu=PROGRAM          (qemu-arm)\n";
 
 static bool one_of(const char *what, const char *value, const char *a, const char *b, const char *c)
 {
     if (!strcmp(value, a) || !strcmp(value, b) || (c && !strcmp(value, c)))
         return true;
-    fprintf(stderr, "difftest: --%s=%s: choose %s%s%s or %s\n", what, value, a, c ? ", " : "",
-            c ? c : "", b);
+    fprintf(stderr, "difftest: --%s=%s: choose %s%s%s or %s\n", what, value, a, c ? ", " : "", c ? c : "", b);
     return false;
 }
 
@@ -340,8 +327,7 @@ int main(int argc, char **argv)
         default: fputs(usage, stderr); return 2;
         }
     }
-    if (!one_of("isa", opt.isa, "a32", "both", "t32") ||
-        !one_of("engine", opt.engine, "interp", "jit", NULL) ||
+    if (!one_of("isa", opt.isa, "a32", "both", "t32") || !one_of("engine", opt.engine, "interp", "jit", NULL) ||
         !one_of("against", opt.against, "qemu", "interp", NULL))
         return 2;
     if (opt.insns < 1 || opt.insns > MAX_ITEMS / 4) {
@@ -350,8 +336,7 @@ int main(int argc, char **argv)
     }
 
     if (opt.faults && strcmp(opt.against, "interp")) {
-        fprintf(stderr,
-                "difftest: --faults needs --against=interp: the reference has no page tables\n");
+        fprintf(stderr, "difftest: --faults needs --against=interp: the reference has no page tables\n");
         return 2;
     }
 
@@ -385,8 +370,8 @@ int main(int argc, char **argv)
     }
     if (opt.coverage)
         print_coverage();
-    printf("%" PRIu64 " instructions in %" PRIu64 " snippets, seeds %" PRIu64 " to %" PRIu64
-           ": %" PRIu64 " mismatches\n",
+    printf("%" PRIu64 " instructions in %" PRIu64 " snippets, seeds %" PRIu64 " to %" PRIu64 ": %" PRIu64
+           " mismatches\n",
            generated, compared, opt.seed, seed - 1, bad);
     return bad || e.exit_code ? 1 : 0;
 }

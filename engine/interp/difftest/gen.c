@@ -98,17 +98,12 @@ struct gen {
     bool thumb; /* at present */
 };
 
-static void put_item(struct gen *g, enum insn_set set, enum item_kind kind,
-                     const struct insn_row *row, uint32_t word, uint16_t target)
+static void put_item(struct gen *g, enum insn_set set, enum item_kind kind, const struct insn_row *row, uint32_t word,
+                     uint16_t target)
 {
     CHECK(g->s->n < MAX_ITEMS, "snippet is too long");
-    g->s->items[g->s->n++] = (struct item){.set = set,
-                                           .kind = kind,
-                                           .row = row,
-                                           .word = word,
-                                           .id = g->next_id++,
-                                           .target = target,
-                                           .group = g->group};
+    g->s->items[g->s->n++] = (struct item){
+        .set = set, .kind = kind, .row = row, .word = word, .id = g->next_id++, .target = target, .group = g->group};
 }
 
 static unsigned any_reg_of(struct gen *g, unsigned role, unsigned below)
@@ -176,8 +171,8 @@ static bool is_dual(const struct insn_row *row)
 
 static bool is_multiple(const struct insn_row *row)
 {
-    return row->fn == op_ldm || row->fn == op_stm || row->fn == op_ldm_t16 ||
-           row->fn == op_stm_t16 || row->fn == op_push_t16 || row->fn == op_pop_t16;
+    return row->fn == op_ldm || row->fn == op_stm || row->fn == op_ldm_t16 || row->fn == op_stm_t16 ||
+           row->fn == op_push_t16 || row->fn == op_pop_t16;
 }
 
 static bool touches_memory(const struct insn_row *row)
@@ -187,8 +182,8 @@ static bool touches_memory(const struct insn_row *row)
 
 static bool is_dp(const struct insn_row *row)
 {
-    return row->fn == op_dp_reg || row->fn == op_dp_rsr || row->fn == op_dp_imm_a32 ||
-           row->fn == op_dp_imm_t32 || row->fn == op_dp_imm_plain;
+    return row->fn == op_dp_reg || row->fn == op_dp_rsr || row->fn == op_dp_imm_a32 || row->fn == op_dp_imm_t32 ||
+           row->fn == op_dp_imm_plain;
 }
 
 static bool free_to_write(const struct gen *g, unsigned reg)
@@ -238,8 +233,8 @@ static bool plain_ok(struct gen *g, const struct insn_row *row, enum insn_set se
         return false;
     if (row->fn == op_add_sp && !has(row, 'd') && !free_to_write(g, 13))
         return false;
-    if (set == SET_T16 && row->fn == op_dp_reg && field_width(row, 'n') == 4 &&
-        FIELD(&f, 'n') < 8 && FIELD(&f, 'm') < 8)
+    if (set == SET_T16 && row->fn == op_dp_reg && field_width(row, 'n') == 4 && FIELD(&f, 'n') < 8 &&
+        FIELD(&f, 'm') < 8)
         return false; /* CMP of two low registers has another encoding */
     if (row->fn == op_bfx && FIELD(&f, 'j') + FIELD(&f, 'b') > 31)
         return false;
@@ -296,8 +291,7 @@ static int64_t index_offset(const struct gen *g, const struct insn_row *row, con
     return x > 4095 ? INT64_MIN : (int64_t)x;
 }
 
-static bool mem_ok(struct gen *g, const struct insn_row *row, enum insn_set set, uint32_t word,
-                   struct mem_shape *m)
+static bool mem_ok(struct gen *g, const struct insn_row *row, enum insn_set set, uint32_t word, struct mem_shape *m)
 {
     struct fields f;
     decode_fields(row, word, &f);
@@ -400,8 +394,7 @@ static void note_writeback(struct gen *g, const struct mem_shape *m)
         g->align[m->base] = low;
 }
 
-static uint32_t patch_memory(struct gen *g, const struct insn_row *row, enum insn_set set,
-                             uint32_t word)
+static uint32_t patch_memory(struct gen *g, const struct insn_row *row, enum insn_set set, uint32_t word)
 {
     unsigned below = set == SET_T16 ? 8 : 15;
     if (has(row, 'n') && !(set == SET_A32 && rng_one_in(g->r, 16)))
@@ -410,8 +403,7 @@ static uint32_t patch_memory(struct gen *g, const struct insn_row *row, enum ins
         word = set_field(row, word, 'm', any_reg_of(g, INDEX, below) & 15);
     if (has(row, 'k') && rng_below(g->r, 4))
         word = set_field(row, word, 'k', rng_below(g->r, 4));
-    if (has(row, 'i') &&
-        rng_below(g->r, 4)) { /* small offsets mostly, so that write-back can happen */
+    if (has(row, 'i') && rng_below(g->r, 4)) { /* small offsets mostly, so that write-back can happen */
         uint32_t i = rng_below(g->r, 256);
         if (is_dual(row))
             i &= ~3u;
@@ -535,22 +527,16 @@ static void gen_branch(struct gen *g)
     if (!g->thumb) {
         uint32_t cond = rng_below(g->r, 15);
         bool link = rng_one_in(g->r, 3) && !g->role[14];
-        put_item(g, SET_A32, ITEM_BRANCH, NULL, cond << 28 | (link ? 0x0b000000 : 0x0a000000),
-                 target);
+        put_item(g, SET_A32, ITEM_BRANCH, NULL, cond << 28 | (link ? 0x0b000000 : 0x0a000000), target);
         return;
     }
     switch (rng_below(g->r, 6)) {
-    case 0:
-        put_item(g, SET_T16, ITEM_BRANCH, NULL, 0xd000 | rng_below(g->r, 14) << 8, target);
-        break;
+    case 0: put_item(g, SET_T16, ITEM_BRANCH, NULL, 0xd000 | rng_below(g->r, 14) << 8, target); break;
     case 1: put_item(g, SET_T16, ITEM_BRANCH, NULL, 0xe000, target); break;
     case 2:
-        put_item(g, SET_T16, ITEM_BRANCH, NULL,
-                 (rng_one_in(g->r, 2) ? 0xb100 : 0xb900) | rng_below(g->r, 8), target);
+        put_item(g, SET_T16, ITEM_BRANCH, NULL, (rng_one_in(g->r, 2) ? 0xb100 : 0xb900) | rng_below(g->r, 8), target);
         break;
-    case 3:
-        put_item(g, SET_T32, ITEM_BRANCH, NULL, 0xf0008000 | rng_below(g->r, 14) << 22, target);
-        break;
+    case 3: put_item(g, SET_T32, ITEM_BRANCH, NULL, 0xf0008000 | rng_below(g->r, 14) << 22, target); break;
     case 4: put_item(g, SET_T32, ITEM_BRANCH, NULL, 0xf0009000, target); break;
     default:
         if (g->role[14])
@@ -592,9 +578,7 @@ static void gen_indirect(struct gen *g)
         switch (kind) {
         case 0: put_item(g, SET_A32, ITEM_PLAIN, NULL, cond | 0x012fff10 | d, 0); break; /* bx */
         case 1: put_item(g, SET_A32, ITEM_PLAIN, NULL, cond | 0x012fff30 | d, 0); break; /* blx */
-        case 2:
-            put_item(g, SET_A32, ITEM_PLAIN, NULL, cond | 0x01a0f000 | d, 0);
-            break; /* mov pc */
+        case 2: put_item(g, SET_A32, ITEM_PLAIN, NULL, cond | 0x01a0f000 | d, 0); break; /* mov pc */
         case 3:
             put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xe5800000 | p << 16 | d << 12, 0); /* str */
             put_item(g, SET_A32, ITEM_PLAIN, NULL, cond | 0x0590f000 | p << 16, 0);    /* ldr pc */
@@ -604,10 +588,8 @@ static void gen_indirect(struct gen *g)
             put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xe8bd8000, 0);          /* pop pc */
             break;
         default:
-            put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xe5800004 | p << 16 | d << 12,
-                     0); /* str d, [p, #4] */
-            put_item(g, SET_A32, ITEM_PLAIN, NULL, cond | 0x08908000 | p << 16 | BIT(d),
-                     0); /* ldm p, {d, pc} */
+            put_item(g, SET_A32, ITEM_PLAIN, NULL, 0xe5800004 | p << 16 | d << 12, 0);       /* str d, [p, #4] */
+            put_item(g, SET_A32, ITEM_PLAIN, NULL, cond | 0x08908000 | p << 16 | BIT(d), 0); /* ldm p, {d, pc} */
         }
         return;
     }
@@ -645,13 +627,8 @@ static void gen_it_branch(struct gen *g)
     switch (rng_below(g->r, 4)) {
     case 0: put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x4700 | d << 3, 0); break; /* bx */
     case 1: put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x4687 | d << 3, 0); break; /* mov pc */
-    case 2:
-        put_item(g, SET_T16, ITEM_BRANCH, NULL, 0xe000,
-                 (uint16_t)(g->next_id + 1 + rng_below(g->r, 4)));
-        break;
-    default:
-        put_item(g, SET_T32, ITEM_BRANCH, NULL, 0xf0009000,
-                 (uint16_t)(g->next_id + 1 + rng_below(g->r, 4)));
+    case 2: put_item(g, SET_T16, ITEM_BRANCH, NULL, 0xe000, (uint16_t)(g->next_id + 1 + rng_below(g->r, 4))); break;
+    default: put_item(g, SET_T32, ITEM_BRANCH, NULL, 0xf0009000, (uint16_t)(g->next_id + 1 + rng_below(g->r, 4)));
     }
 }
 
@@ -661,8 +638,7 @@ static void gen_table_branch(struct gen *g)
     unsigned d = any_reg_of(g, 0, 8);
     if (d == 16)
         return;
-    put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x2000 | d << 8 | rng_below(g->r, 2),
-             0); /* movs d, #0 or 1 */
+    put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x2000 | d << 8 | rng_below(g->r, 2), 0); /* movs d, #0 or 1 */
     if (rng_one_in(g->r, 2)) {
         put_item(g, SET_T32, ITEM_PLAIN, NULL, 0xe8dff000 | d, 0); /* tbb */
         put_item(g, SET_T16, ITEM_PLAIN, NULL, 0x0201, 0);
@@ -703,8 +679,7 @@ static void gen_exclusive(struct gen *g)
         t = any_reg_of(g, 0, 12) & ~(size == 3 ? 1u : 0u);
         d = any_reg_of(g, 0, 13);
         v = rng_below(g->r, 12) & ~(size == 3 ? 1u : 0u);
-    } while (g->role[t] || (size == 3 && g->role[t + 1]) || d == v || d == p ||
-             (size == 3 && d == v + 1));
+    } while (g->role[t] || (size == 3 && g->role[t + 1]) || d == v || d == p || (size == 3 && d == v + 1));
     static const uint32_t ldrex_a32[] = {0xe1d00f9f, 0xe1f00f9f, 0xe1900f9f, 0xe1b00f9f};
     static const uint32_t strex_a32[] = {0xe1c00f90, 0xe1e00f90, 0xe1800f90, 0xe1a00f90};
     static const uint32_t ldrex_t32[] = {0xe8d00f4f, 0xe8d00f5f, 0xe8500f00, 0xe8d0007f};
@@ -713,15 +688,13 @@ static void gen_exclusive(struct gen *g)
     if (!thumb)
         put_item(g, set, ITEM_PLAIN, NULL, ldrex_a32[size] | p << 16 | t << 12, 0);
     else
-        put_item(g, set, ITEM_PLAIN, NULL,
-                 ldrex_t32[size] | p << 16 | t << 12 | (size == 3 ? (t + 1) << 8 : 0), 0);
+        put_item(g, set, ITEM_PLAIN, NULL, ldrex_t32[size] | p << 16 | t << 12 | (size == 3 ? (t + 1) << 8 : 0), 0);
     uint32_t drift = g->drift[p], align = g->align[p];
     if (rng_one_in(g->r, 3)) {
         unsigned n = g->s->n;
         gen_plain(g);
         if (g->drift[p] != drift || (g->s->items[n].row && touches_memory(g->s->items[n].row)))
-            g->s->n =
-                n; /* a store between is implementation defined, another address UNPREDICTABLE */
+            g->s->n = n; /* a store between is implementation defined, another address UNPREDICTABLE */
         g->drift[p] = drift;
         g->align[p] = align;
     }
@@ -732,8 +705,7 @@ static void gen_exclusive(struct gen *g)
     else if (size == 2)
         put_item(g, set, ITEM_PLAIN, NULL, strex_t32[2] | p << 16 | v << 12 | d << 8, 0);
     else
-        put_item(g, set, ITEM_PLAIN, NULL,
-                 strex_t32[size] | p << 16 | v << 12 | (size == 3 ? (v + 1) << 8 : 0) | d, 0);
+        put_item(g, set, ITEM_PLAIN, NULL, strex_t32[size] | p << 16 | v << 12 | (size == 3 ? (v + 1) << 8 : 0) | d, 0);
 }
 
 /* To the other instruction set and back. */
@@ -865,8 +837,7 @@ static uint32_t with_offset(const struct item *it, int32_t off)
     }
     uint32_t s = u >> 31;
     if ((w & 0xd000) == 0x8000) /* b<c> */
-        return w | s << 26 | (u >> 12 & 0x3f) << 16 | (u >> 18 & 1) << 13 | (u >> 19 & 1) << 11 |
-               (u >> 1 & 0x7ff);
+        return w | s << 26 | (u >> 12 & 0x3f) << 16 | (u >> 18 & 1) << 13 | (u >> 19 & 1) << 11 | (u >> 1 & 0x7ff);
     uint32_t j1 = (~(u >> 23) ^ s) & 1, j2 = (~(u >> 22) ^ s) & 1;
     return w | s << 26 | (u >> 12 & 0x3ff) << 16 | j1 << 13 | j2 << 11 | (u >> 1 & 0x7ff);
 }
@@ -875,8 +846,7 @@ static uint32_t with_imm16(const struct item *it, uint32_t imm)
 {
     if (it->set == SET_A32)
         return it->word | (imm >> 12) << 16 | (imm & 0xfff);
-    return it->word | (imm >> 12) << 16 | (imm >> 11 & 1) << 26 | (imm >> 8 & 7) << 12 |
-           (imm & 0xff);
+    return it->word | (imm >> 12) << 16 | (imm >> 11 & 1) << 26 | (imm >> 8 & 7) << 12 | (imm & 0xff);
 }
 
 static void put16(uint8_t *p, uint32_t x)
@@ -931,8 +901,7 @@ unsigned gen_layout(const struct snippet *s, uint32_t pc, uint8_t *out, uint32_t
             if (it->kind == ITEM_BRANCH)
                 word = with_offset(it, (int32_t)(target - at[i] - (item_is_thumb(it) ? 4 : 8)));
             else
-                word = with_imm16(it, it->kind == ITEM_MOVW ? ((target | s->thumb) & 0xffff)
-                                                            : target >> 16);
+                word = with_imm16(it, it->kind == ITEM_MOVW ? ((target | s->thumb) & 0xffff) : target >> 16);
         }
         if (it->set == SET_T16) {
             put16(p, word);

@@ -30,12 +30,10 @@ enum {
 static uint32_t special32(struct rng *r)
 {
     static const uint32_t some[] = {
-        0,          1,          0x007fffff, 0x00800000, 0x00800001, 0x00ffffff,
-        0x3f800000, 0x3f7fffff, 0x3f800001, 0x3f000000, 0x40000000, 0x40400000,
-        0x7f7fffff, 0x7f000000, 0x7f800000, 0x7f800001, 0x7fbfffff, 0x7fc00000,
-        0x7fffffff, 0x4effffff, 0x4f000000, 0x4f7fffff, 0x4f800000, 0x47000000,
-        0x477fe000, 0x477ff000, 0x33800000, 0x33000000, 0x38800000, 0x387fc000,
-        0x3effffff, 0x5f000000, 0x7e800000, 0x7e7fffff, 0x00400000, 0x34000000,
+        0,          1,          0x007fffff, 0x00800000, 0x00800001, 0x00ffffff, 0x3f800000, 0x3f7fffff, 0x3f800001,
+        0x3f000000, 0x40000000, 0x40400000, 0x7f7fffff, 0x7f000000, 0x7f800000, 0x7f800001, 0x7fbfffff, 0x7fc00000,
+        0x7fffffff, 0x4effffff, 0x4f000000, 0x4f7fffff, 0x4f800000, 0x47000000, 0x477fe000, 0x477ff000, 0x33800000,
+        0x33000000, 0x38800000, 0x387fc000, 0x3effffff, 0x5f000000, 0x7e800000, 0x7e7fffff, 0x00400000, 0x34000000,
     };
     uint32_t sign = rng_u32(r) & 0x80000000;
     switch (rng_below(r, 8)) {
@@ -43,9 +41,7 @@ static uint32_t special32(struct rng *r)
     case 1: return sign | some[rng_below(r, ARRAY_SIZE(some))];
     case 2: return sign | (rng_u32(r) & 0x007fffff); /* denormal */
     case 3: return sign | (120 + rng_below(r, 16)) << 23 | (rng_u32(r) & 0x7fffff);
-    case 4:
-        return sign | (120 + rng_below(r, 40)) << 23 |
-               (rng_u32(r) & rng_u32(r) & rng_u32(r) & 0x7fffff);
+    case 4: return sign | (120 + rng_below(r, 40)) << 23 | (rng_u32(r) & rng_u32(r) & rng_u32(r) & 0x7fffff);
     case 5: return sign | rng_below(r, 256) << 23 | (rng_one_in(r, 2) ? 0 : 0x7fffff);
     case 6: return rng_below(r, 256) * 0x01010101;
     default: return rng_u32(r);
@@ -89,10 +85,8 @@ static uint64_t special64(struct rng *r)
     case 1: return sign | some[rng_below(r, ARRAY_SIZE(some))];
     case 2: return sign | frac;
     case 3: return sign | (uint64_t)(1016 + rng_below(r, 16)) << 52 | frac;
-    case 4:
-        return sign | (uint64_t)(1016 + rng_below(r, 40)) << 52 | (frac & rng_u64(r) & rng_u64(r));
-    case 5:
-        return sign | (uint64_t)rng_below(r, 2048) << 52 | (rng_one_in(r, 2) ? 0 : 0xfffffffffffff);
+    case 4: return sign | (uint64_t)(1016 + rng_below(r, 40)) << 52 | (frac & rng_u64(r) & rng_u64(r));
+    case 5: return sign | (uint64_t)rng_below(r, 2048) << 52 | (rng_one_in(r, 2) ? 0 : 0xfffffffffffff);
     default: return rng_u64(r);
     }
 }
@@ -131,12 +125,8 @@ struct gen {
 static void put(struct gen *g, enum insn_set set, const struct insn_row *row, uint32_t word)
 {
     CHECK(g->s->n < MAX_ITEMS, "snippet is too long");
-    g->s->items[g->s->n++] = (struct item){.set = set,
-                                           .kind = ITEM_PLAIN,
-                                           .row = row,
-                                           .word = word,
-                                           .id = g->next_id++,
-                                           .group = g->group};
+    g->s->items[g->s->n++] =
+        (struct item){.set = set, .kind = ITEM_PLAIN, .row = row, .word = word, .id = g->next_id++, .group = g->group};
 }
 
 /* A word that is the same in both instruction sets. */
@@ -155,12 +145,8 @@ static void set_r2(struct gen *g, uint32_t x)
 {
     uint32_t lo = x & 0xffff, hi = x >> 16;
     if (g->s->thumb) {
-        put(g, SET_T32, NULL,
-            0xf2400200 | (lo >> 12) << 16 | (lo >> 11 & 1) << 26 | (lo >> 8 & 7) << 12 |
-                (lo & 0xff));
-        put(g, SET_T32, NULL,
-            0xf2c00200 | (hi >> 12) << 16 | (hi >> 11 & 1) << 26 | (hi >> 8 & 7) << 12 |
-                (hi & 0xff));
+        put(g, SET_T32, NULL, 0xf2400200 | (lo >> 12) << 16 | (lo >> 11 & 1) << 26 | (lo >> 8 & 7) << 12 | (lo & 0xff));
+        put(g, SET_T32, NULL, 0xf2c00200 | (hi >> 12) << 16 | (hi >> 11 & 1) << 26 | (hi >> 8 & 7) << 12 | (hi & 0xff));
     } else {
         put(g, SET_A32, NULL, 0xe3002000 | (lo >> 12) << 16 | (lo & 0xfff));
         put(g, SET_A32, NULL, 0xe3402000 | (hi >> 12) << 16 | (hi & 0xfff));
@@ -190,11 +176,8 @@ static bool is_undefined(enum insn_set set, uint32_t word)
     bool thumb = set == SET_T32;
     uint32_t halves = thumb ? word << 16 | word >> 16 : word;
     memcpy(code, &halves, 4);
-    struct arm_translate_req req = {.pc = 0x8000,
-                                    .flags = (thumb ? TBF_THUMB : 0) | TBF_VFP,
-                                    .host = code,
-                                    .page_left = 4,
-                                    .max_insns = 1};
+    struct arm_translate_req req = {
+        .pc = 0x8000, .flags = (thumb ? TBF_THUMB : 0) | TBF_VFP, .host = code, .page_left = 4, .max_insns = 1};
     struct arm_translated out;
     arm_translate_block(&b, &req, &out);
     for (uint32_t i = 0; i < b.n; i++)
@@ -234,11 +217,8 @@ static bool try_row(struct gen *g, const struct insn_row *row, enum insn_set set
             return false;
         w = set_slot(row, w, 'n', 2);
         addr = LAYOUT_ARENA + 0x600 + rng_below(r, 0x2400);
-        addr &= row->fn == op_vfp_single || row->fn == op_vfp_multiple ? ~3u
-                : rng_one_in(r, 4)                                     ? ~0u
-                                                                       : ~31u;
-        if (row->fn == op_neon_multiple || row->fn == op_neon_lane ||
-            row->fn == op_neon_all_lanes) {
+        addr &= row->fn == op_vfp_single || row->fn == op_vfp_multiple ? ~3u : rng_one_in(r, 4) ? ~0u : ~31u;
+        if (row->fn == op_neon_multiple || row->fn == op_neon_lane || row->fn == op_neon_all_lanes) {
             static const uint8_t m[] = {15, 13, 5};
             w = set_slot(row, w, 'm', m[rng_below(r, 3)]);
             decode_fields(row, w, &f);
@@ -247,8 +227,7 @@ static bool try_row(struct gen *g, const struct insn_row *row, enum insn_set set
         }
     }
     decode_fields(row, w, &f);
-    if (row->fn == op_vmov_core || row->fn == op_vmov_scalar || row->fn == op_vdup_core ||
-        row->fn == op_vmov_pair) {
+    if (row->fn == op_vmov_core || row->fn == op_vmov_scalar || row->fn == op_vdup_core || row->fn == op_vmov_pair) {
         unsigned t = operand_reg(g), e = operand_reg(g);
         if (row->fn == op_vmov_pair && t == e)
             return false;
@@ -259,10 +238,7 @@ static bool try_row(struct gen *g, const struct insn_row *row, enum insn_set set
     if (row->fn == op_vmrs || row->fn == op_vmsr) {
         w = set_slot(row, w, 'i', 1);
         bool write = row->fn == op_vmsr;
-        w = set_slot(row, w, 't',
-                     write              ? (rng_one_in(r, 2) ? 1 : 3)
-                     : rng_one_in(r, 2) ? 15
-                                        : operand_reg(g));
+        w = set_slot(row, w, 't', write ? (rng_one_in(r, 2) ? 1 : 3) : rng_one_in(r, 2) ? 15 : operand_reg(g));
     }
     if (row->fn == op_neon_permute) {
         decode_fields(row, w, &f);
@@ -292,8 +268,7 @@ static void one(struct gen *g)
         enum insn_set set = g->s->thumb ? SET_T32 : rng_one_in(g->r, 3) ? SET_A32 : SET_A32_UNCOND;
         unsigned n;
         const struct insn_row *rows = decode_rows(set, &n), *row = &rows[rng_below(g->r, n)];
-        if (row->name[0] != 'v' ||
-            (g->o->only && strncmp(row->name, g->o->only, strlen(g->o->only))))
+        if (row->name[0] != 'v' || (g->o->only && strncmp(row->name, g->o->only, strlen(g->o->only))))
             continue;
         if (try_row(g, row, set))
             return;

@@ -116,8 +116,7 @@ static bool init_jit(struct error *e)
 
 bool local_init(bool jit, bool faults, struct error *e)
 {
-    if (!mem_add_ram(LOW_RAM, LOW_BYTES, e) || !mem_add_ram(HIGH_RAM, HIGH_BYTES, e) ||
-        !vcpu_alloc(0, e))
+    if (!mem_add_ram(LOW_RAM, LOW_BYTES, e) || !mem_add_ram(HIGH_RAM, HIGH_BYTES, e) || !vcpu_alloc(0, e))
         return false;
     nvcpus = 1;
     cpu = current_vcpu = vcpus[0];
@@ -229,8 +228,8 @@ static void run_block(enum local_engine engine, unsigned max_insns)
 
 /* -- One snippet --------------------------------------------------------------------------------------------- */
 
-bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uint64_t split,
-               struct outcome *out, char why[160])
+bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uint64_t split, struct outcome *out,
+               char why[160])
 {
     const uint32_t *state = im->states[i];
     uint8_t *arena = mem_ram_ptr(LAYOUT_ARENA, NULL);
@@ -255,9 +254,8 @@ bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uin
 
     unsigned blocks = 0;
     uint32_t last = 0;
-    while (cpu->r[15] != LAYOUT_DONE && (cpu->cpsr & 0x1f) == MODE_USR &&
-           blocks++ < 4 * MAX_ITEMS && cpu->r[15] >= LAYOUT_CODE &&
-           cpu->r[15] < LAYOUT_CODE + im->code_bytes) {
+    while (cpu->r[15] != LAYOUT_DONE && (cpu->cpsr & 0x1f) == MODE_USR && blocks++ < 4 * MAX_ITEMS &&
+           cpu->r[15] >= LAYOUT_CODE && cpu->r[15] < LAYOUT_CODE + im->code_bytes) {
         last = cpu->r[15];
         run_block(engine, 1 + rng_below(&r, rng_one_in(&r, 2) ? 4 : 64));
     }
@@ -268,17 +266,16 @@ bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uin
     if (excepted)
         arm_switch_mode(cpu, MODE_USR); /* User's r13, r14 */
     memcpy(out->regs, cpu->r, sizeof out->regs);
-    out->cpsr = (uint32_t)cpu->nf << 31 | (uint32_t)cpu->zf << 30 | (uint32_t)cpu->cf << 29 |
-                (uint32_t)cpu->vf << 28 | cpu->q << 27 | cpu->ge << 16;
+    out->cpsr = (uint32_t)cpu->nf << 31 | (uint32_t)cpu->zf << 30 | (uint32_t)cpu->cf << 29 | (uint32_t)cpu->vf << 28 |
+                cpu->q << 27 | cpu->ge << 16;
     memcpy(out->arena, arena, ARENA_BYTES);
     if (cpu->r[15] == LAYOUT_DONE && !cpu->it)
         return true;
     if (excepted)
-        snprintf(why, 160,
-                 "exception to mode 0x%x, r15 0x%x, lr 0x%x, spsr 0x%x, dfsr 0x%x, dfar 0x%x", mode,
-                 vector, lr, spsr, cpu->sys.dfsr, cpu->sys.dfar);
+        snprintf(why, 160, "exception to mode 0x%x, r15 0x%x, lr 0x%x, spsr 0x%x, dfsr 0x%x, dfar 0x%x", mode, vector,
+                 lr, spsr, cpu->sys.dfsr, cpu->sys.dfar);
     else
-        snprintf(why, 160, "after %u blocks at 0x%x (it 0x%x), the last one at 0x%x", blocks,
-                 cpu->r[15], cpu->it, last);
+        snprintf(why, 160, "after %u blocks at 0x%x (it 0x%x), the last one at 0x%x", blocks, cpu->r[15], cpu->it,
+                 last);
     return false;
 }

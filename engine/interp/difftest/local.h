@@ -15,8 +15,8 @@ void local_free(void);
 void local_load(const struct batch *im);
 /* Run snippet i of the loaded batch. split: seed of the block sizes. False: it did not come out at LAYOUT_DONE; why
  * says what happened instead, with the state of the exception if it was one. */
-bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uint64_t split,
-               struct outcome *out, char why[160]);
+bool local_run(const struct batch *im, unsigned i, enum local_engine engine, uint64_t split, struct outcome *out,
+               char why[160]);
 
 /* The same, printing each block's IR (and host code) to standard error on the way. */
 extern bool local_verbose;

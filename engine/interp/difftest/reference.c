@@ -71,9 +71,7 @@ static const uint32_t runtime_done[] = {
     0xe3a07001, /* exit:   mov r7, #1 */
     0xef000000, /*         svc #0 */
 };
-enum {
-    RUNTIME_CONSTANTS = 0x170
-}; /* tests, count, arena, template, arena_bytes, save, out_bytes */
+enum { RUNTIME_CONSTANTS = 0x170 }; /* tests, count, arena, template, arena_bytes, save, out_bytes */
 
 /* -- Images --------------------------------------------------------------------------------------------- */
 
@@ -148,9 +146,8 @@ static bool write_elf(const struct batch *im, FILE *f)
         {LAYOUT_TEMPLATE, ARENA_BYTES, PF_R},
     };
     CHECK(LAYOUT_STATES + states_bytes <= code_at, "too many snippets in one program");
-    const uint32_t constants[] = {LAYOUT_STATES,           im->n,       LAYOUT_ARENA,
-                                  LAYOUT_TEMPLATE,         ARENA_BYTES, LAYOUT_SAVE,
-                                  SAVE_BYTES + ARENA_BYTES};
+    const uint32_t constants[] = {
+        LAYOUT_STATES, im->n, LAYOUT_ARENA, LAYOUT_TEMPLATE, ARENA_BYTES, LAYOUT_SAVE, SAVE_BYTES + ARENA_BYTES};
     Elf32_Ehdr eh = {
         .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB, EV_CURRENT},
         .e_type = ET_EXEC,
@@ -182,8 +179,7 @@ static bool write_elf(const struct batch *im, FILE *f)
         at += (segments[i].bytes + 0xfff) & ~0xfffu;
     }
     ok = ok && put(f, offsets[0], runtime_start, sizeof runtime_start);
-    ok = ok &&
-         put(f, offsets[0] + (LAYOUT_DONE - LAYOUT_RUNTIME), runtime_done, sizeof runtime_done);
+    ok = ok && put(f, offsets[0] + (LAYOUT_DONE - LAYOUT_RUNTIME), runtime_done, sizeof runtime_done);
     ok = ok && put(f, offsets[0] + RUNTIME_CONSTANTS, constants, sizeof constants);
     ok = ok && put(f, offsets[2], im->states, states_bytes);
     ok = ok && put(f, offsets[3], im->code, code_bytes);
@@ -207,8 +203,7 @@ static size_t read_all(int fd, void *buf, size_t bytes)
     return n;
 }
 
-bool reference_run(const struct batch *im, const char *qemu, struct outcome *out, unsigned *done,
-                   struct error *e)
+bool reference_run(const struct batch *im, const char *qemu, struct outcome *out, unsigned *done, struct error *e)
 {
     const char *tmp = getenv("TEST_TMPDIR");
     if (!tmp)
@@ -262,7 +257,6 @@ bool reference_run(const struct batch *im, const char *qemu, struct outcome *out
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
         error_set(e, 1, "cannot run %s (package qemu-user)", qemu);
     else
-        error_set(e, 1, "%s ended with status %#x after %u of %u snippets", qemu, status, *done,
-                  im->n);
+        error_set(e, 1, "%s ended with status %#x after %u of %u snippets", qemu, status, *done, im->n);
     return false;
 }

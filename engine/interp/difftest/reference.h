@@ -31,7 +31,6 @@ enum { CPSR_COMPARED = 0xf80f0000 };
 
 /* Run all of im; out has im->n places. False: e says what happened (the reference program is missing or
  * died: *done snippets came back). */
-bool reference_run(const struct batch *im, const char *qemu, struct outcome *out, unsigned *done,
-                   struct error *e);
+bool reference_run(const struct batch *im, const char *qemu, struct outcome *out, unsigned *done, struct error *e);
 
 #endif
