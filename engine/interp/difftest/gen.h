@@ -6,7 +6,7 @@
  * implementations agree on registers, flags and memory. How that is kept:
  *   - some registers are pointers into the middle of the arena, one or two are small indices; nothing writes them
  *     but write-back, whose sum is bounded;
- *   - rows that cannot be compared are left out by name, each with a reason (gen.c).
+ *   - rows that cannot be compared are left out by name, each with a reason (gen_row.c).
  */
 #ifndef ENGINE_INTERP_DIFFTEST_GEN_H
 #define ENGINE_INTERP_DIFFTEST_GEN_H
@@ -73,7 +73,7 @@ void gen_fp_snippet(struct snippet *s, struct rng *r, const struct gen_opts *o);
 /* Operands for them in the arena's template. */
 void gen_fp_template(uint8_t *template);
 
-/* Code at address pc (a multiple of 4), with the jump to LAYOUT_DONE. Returns its bytes, a multiple of 4. If
+/* gen_layout.c. Code at address pc (a multiple of 4), with the jump to LAYOUT_DONE. Returns its bytes, a multiple of 4. If
  * pcs is not NULL it gets the address of each item. */
 unsigned gen_layout(const struct snippet *s, uint32_t pc, uint8_t *out, uint32_t *pcs);
 
