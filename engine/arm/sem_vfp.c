@@ -35,11 +35,6 @@ void vfp_st64(struct xlate *x, unsigned d, ir_val v)
     ir_emit(x->b, IR_ST_ENV64, 0, 0, v, IR_NONE, IR_NONE, (uint32_t)VFP_D(d), 0);
 }
 
-static bool big_endian(const struct xlate *x)
-{
-    return xlate_flag(x, TBF_BE) != 0;
-}
-
 ir_val vfp_load64(struct xlate *x, ir_val addr, uint8_t mem)
 {
     ir_val v = ir_emit(x->b, IR_LD64, 0, MEM_64 | mem, addr, IR_NONE, IR_NONE, 0, 0);

@@ -56,6 +56,11 @@ static inline uint32_t xlate_flag(const struct xlate *x, uint32_t flag)
     return x->req->flags & flag;
 }
 
+static inline bool big_endian(const struct xlate *x)
+{
+    return xlate_flag(x, TBF_BE) != 0;
+}
+
 /* Address | T of the next instruction. */
 static inline uint32_t next_pc_t(const struct xlate *x)
 {
