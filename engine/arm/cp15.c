@@ -7,212 +7,25 @@
  *
  * A row says who may read and write; `when` adds conditions that depend on other registers (PMUSERENR, CNTKCTL).
  * Without functions of its own a register is a field of struct arm_sys of which `mask` is writable, or, without
- * field, the constant `value`.
+ * field, the constant `value`. The functions of the MMU, the timers and the performance monitors are in cp15_mmu.c,
+ * cp15_timer.c and cp15_pmu.c.
  *
  * Choices: caches hold nothing, so their maintenance does nothing, but that of the instruction side ends in
- * tb_icache_maintenance(); performance monitors: pmu.c; the
- * debug registers read as zero, so a debugger in the guest finds that monitor mode cannot be enabled.
+ * tb_icache_maintenance(); the debug registers read as zero, so a debugger in the guest finds that monitor mode cannot
+ * be enabled.
  * The machine stays in Secure state: SCR.NS selects the timer, not other banks of CP15.
  */
 #include "engine/arm/cp15.h"
 
-#include "engine/arm/arm.h"
 #include "engine/arm/cp15_reg.h"
 #include "engine/arm/pmu.h"
 #include "engine/arm/state.h"
 #include "engine/base/log.h"
-#include "engine/mem/softmmu.h"
-#include "engine/sync/sync.h"
 #include "engine/tb/tb.h"
 
 static void ignore(struct vcpu *v, const struct reg *r, uint32_t val)
 {
     (void)v, (void)r, (void)val;
-}
-
-/* -- Translation control ------------------------------------------------------------------------------ */
-
-/* The ASID that non-global entries of v belong to (B3.9.1). */
-static uint32_t asid(const struct vcpu *v)
-{
-    const struct arm_sys *s = &v->sys;
-    if (!(s->ttbcr & TTBCR_EAE))
-        return s->contextidr & 0xff;
-    return (uint32_t)((s->ttbcr & BIT(22) ? s->ttbr1 : s->ttbr0) >> 48) & 0xff;
-}
-
-static void asid_may_have_changed(struct vcpu *v, uint32_t old)
-{
-    if (asid(v) != old)
-        softmmu_flush_nonglobal(v);
-}
-
-static void sctlr_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    uint32_t old = v->sys.sctlr;
-    v->sys.sctlr = (val & r->mask) | (r->value & ~r->mask);
-    if ((old ^ v->sys.sctlr) & (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE))
-        softmmu_flush_all(v);
-}
-
-static void flushing_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    uint32_t *f = cp15_field(v, r), old = *f;
-    *f = (old & ~r->mask) | (val & r->mask);
-    if (*f != old)
-        softmmu_flush_all(v);
-}
-
-static void ttbcr_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    uint32_t old = v->sys.ttbcr;
-    (void)r;
-    v->sys.ttbcr = val & (val & TTBCR_EAE ? 0xffff3f87u | BIT(22) : 0x37u);
-    if (v->sys.ttbcr != old)
-        softmmu_flush_all(v);
-}
-
-static uint64_t *ttbr(struct vcpu *v, unsigned n)
-{
-    return n ? &v->sys.ttbr1 : &v->sys.ttbr0;
-}
-
-static uint32_t ttbr_read(struct vcpu *v, const struct reg *r)
-{
-    return (uint32_t)*ttbr(v, r->arg);
-}
-
-/* No flush: software switches the ASID or flushes (B3.10.4). */
-static void ttbr_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    uint64_t *t = ttbr(v, r->arg);
-    *t = (*t & ~UINT64_C(0xffffffff)) | val;
-}
-
-static uint64_t ttbr_read64(struct vcpu *v, const struct reg64 *r)
-{
-    return *ttbr(v, r->arg);
-}
-
-static void ttbr_write64(struct vcpu *v, const struct reg64 *r, uint64_t val)
-{
-    uint32_t old = asid(v);
-    *ttbr(v, r->arg) = val & UINT64_C(0x00ffffffffffffff);
-    asid_may_have_changed(v, old);
-}
-
-static void dacr_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    uint32_t old = v->sys.dacr;
-    (void)r;
-    v->sys.dacr = val;
-    softmmu_dacr_changed(v, old);
-}
-
-static void contextidr_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    uint32_t old = asid(v);
-    (void)r;
-    v->sys.contextidr = val;
-    asid_may_have_changed(v, old);
-}
-
-/* -- Address translation operations --------------------------------------------------------------------- */
-
-/* B3.11.1; attributes of the memory are not reported. arg: bit 0 write, bit 1 User. */
-static void ats_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    struct walk_result w;
-    bool lpae = v->sys.ttbcr & TTBCR_EAE;
-    if (arm_translate(v, val, r->arg & 1 ? ACC_STORE : ACC_LOAD, r->arg & 2 ? MMU_USER : MMU_PRIV, &w)) {
-        if (lpae)
-            v->sys.par = (w.pa & 0xfffffff000u) | BIT(11);
-        else if (w.page_shift == 24) /* SS: PA[39:32] in bits 23..16 */
-            v->sys.par = (w.pa & 0xff000000u) | (w.pa >> 32 & 0xff) << 16 | 2;
-        else
-            v->sys.par = w.pa & 0xfffff000u;
-    } else if (lpae) {
-        v->sys.par = (w.fsr & 0x3f) << 1 | BIT(11) | 1;
-    } else {
-        v->sys.par = (bit(w.fsr, 10) << 4 | (w.fsr & 15)) << 1 | 1;
-    }
-}
-
-static uint32_t par_read(struct vcpu *v, const struct reg *r)
-{
-    (void)r;
-    return (uint32_t)v->sys.par;
-}
-
-static void par_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    (void)r;
-    v->sys.par = val;
-}
-
-static uint64_t par_read64(struct vcpu *v, const struct reg64 *r)
-{
-    (void)r;
-    return v->sys.par;
-}
-
-static void par_write64(struct vcpu *v, const struct reg64 *r, uint64_t val)
-{
-    (void)r;
-    v->sys.par = val;
-}
-
-/* -- TLB maintenance --------------------------------------------------------------------------------------- */
-
-enum { TLBI_ALL, TLBI_MVA, TLBI_ASID, TLBI_MVAA, TLBI_IS = 4 };
-
-static void tlbi_all(struct vcpu *v, uintptr_t arg)
-{
-    (void)arg;
-    softmmu_flush_all(v);
-}
-
-/* By address and ASID: the flat tables hold one ASID, and global entries match any; for others there is nothing
- * to take away but the global ones, so the ASID is not looked at. */
-static void tlbi_mva(struct vcpu *v, uintptr_t arg)
-{
-    softmmu_flush_page(v, (gva)arg);
-}
-
-static void tlbi_asid(struct vcpu *v, uintptr_t arg)
-{
-    if ((arg & 0xff) == asid(v))
-        softmmu_flush_nonglobal(v);
-}
-
-static const work_fn tlbi_fn[] = {tlbi_all, tlbi_mva, tlbi_asid, tlbi_mva};
-
-static void tlbi_write(struct vcpu *v, const struct reg *r, uint32_t val)
-{
-    tlbi_fn[r->arg & 3](v, val);
-    if (!(r->arg & TLBI_IS) || nvcpus <= 1)
-        return;
-    /* B3.10.5: complete for the other CPUs by the next DSB, and not before. A kernel that changes many pages sends one
-     * operation for each: to wait for every vCPU each time costs a turn of the host's scheduler. */
-    struct arm_sys *s = &v->sys;
-    if (s->tlbi_held < TLBI_HELD) {
-        s->tlbi_op[s->tlbi_held] = r->arg & 3;
-        s->tlbi_arg[s->tlbi_held] = val;
-    }
-    s->tlbi_held += s->tlbi_held <= TLBI_HELD;
-}
-
-void cp15_tlbi_complete(struct vcpu *v)
-{
-    struct arm_sys *s = &v->sys;
-    uint32_t n = s->tlbi_held;
-    s->tlbi_held = 0;
-    if (n > TLBI_HELD) {
-        sync_queue_all_synced(v, tlbi_all, 0);
-        return;
-    }
-    for (uint32_t i = 0; i < n; i++)
-        sync_queue_all_synced(v, tlbi_fn[s->tlbi_op[i]], s->tlbi_arg[i]);
 }
 
 /* -- Caches, barriers ------------------------------------------------------------------------------------------ */
@@ -282,8 +95,8 @@ static bool teehbr_when(struct vcpu *v, bool write)
 #define FIELD_(n, cp, o1, cn, cm, o2, acc, f, v, mask) {n, cp, o1, cn, cm, o2, acc, F(f), v, mask, NULL, NULL, NULL, 0}
 #define NOP_(n, cn, cm, o2) {n, 15, 0, cn, cm, o2, W1, NONE, 0, 0, NULL, NULL, ignore, 0}
 #define ICACHE_(n, cm, o2) {n, 15, 0, 7, cm, o2, W1, NONE, 0, 0, NULL, NULL, icache_write, 0}
-#define TLBI_(n, cm, o2, op) {n, 15, 0, 8, cm, o2, W1, NONE, 0, 0, NULL, NULL, tlbi_write, op}
-#define ATS_(n, o2, op) {n, 15, 0, 7, 8, o2, W1, NONE, 0, 0, NULL, NULL, ats_write, op}
+#define TLBI_(n, cm, o2, op) {n, 15, 0, 8, cm, o2, W1, NONE, 0, 0, NULL, NULL, cp15_tlbi_write, op}
+#define ATS_(n, o2, op) {n, 15, 0, 7, 8, o2, W1, NONE, 0, 0, NULL, NULL, cp15_ats_write, op}
 
 static const struct reg regs[] = {
     /* name, cp, opc1, CRn, CRm, opc2, access, field, value, mask, when, read, write, arg */
@@ -322,7 +135,7 @@ static const struct reg regs[] = {
     {"SCTLR", 15, 0, 1, 0, 0, RW1, F(sctlr), 0x00c50078,
      SCTLR_M | SCTLR_A | SCTLR_C | SCTLR_CP15BEN | SCTLR_SW | SCTLR_Z | SCTLR_I | SCTLR_V | SCTLR_WXN | SCTLR_UWXN |
          SCTLR_EE | SCTLR_TRE | SCTLR_AFE | SCTLR_TE,
-     NULL, NULL, sctlr_write, 0},
+     NULL, NULL, cp15_sctlr_write, 0},
     FIELD_("ACTLR", 15, 0, 1, 0, 1, RW1, actlr, 0, ~0u),
     FIELD_("CPACR", 15, 0, 1, 0, 2, RW1, cpacr, 0, CPACR_ASEDIS | CPACR_D32DIS | CPACR_CP11 | CPACR_CP10),
     FIELD_("SCR", 15, 0, 1, 1, 0, RW1, scr, 0, 0x3ff),
@@ -330,10 +143,10 @@ static const struct reg regs[] = {
     FIELD_("NSACR", 15, 0, 1, 1, 2, RW1, nsacr, 0, 0x000ccc00),
 
     /* c2, c3: translation tables */
-    {"TTBR0", 15, 0, 2, 0, 0, RW1, NONE, 0, 0, NULL, ttbr_read, ttbr_write, 0},
-    {"TTBR1", 15, 0, 2, 0, 1, RW1, NONE, 0, 0, NULL, ttbr_read, ttbr_write, 1},
-    {"TTBCR", 15, 0, 2, 0, 2, RW1, F(ttbcr), 0, ~0u, NULL, NULL, ttbcr_write, 0},
-    {"DACR", 15, 0, 3, 0, 0, RW1, F(dacr), 0, ~0u, NULL, NULL, dacr_write, 0},
+    {"TTBR0", 15, 0, 2, 0, 0, RW1, NONE, 0, 0, NULL, cp15_ttbr_read, cp15_ttbr_write, 0},
+    {"TTBR1", 15, 0, 2, 0, 1, RW1, NONE, 0, 0, NULL, cp15_ttbr_read, cp15_ttbr_write, 1},
+    {"TTBCR", 15, 0, 2, 0, 2, RW1, F(ttbcr), 0, ~0u, NULL, NULL, cp15_ttbcr_write, 0},
+    {"DACR", 15, 0, 3, 0, 0, RW1, F(dacr), 0, ~0u, NULL, NULL, cp15_dacr_write, 0},
 
     /* c5, c6: faults */
     FIELD_("DFSR", 15, 0, 5, 0, 0, RW1, dfsr, 0, 0x3fff),
@@ -347,7 +160,7 @@ static const struct reg regs[] = {
     NOP_("NOP (was WFI)", 7, 0, 4),
     ICACHE_("ICIALLUIS", 1, 0),
     NOP_("BPIALLIS", 7, 1, 6),
-    {"PAR", 15, 0, 7, 4, 0, RW1, NONE, 0, 0, NULL, par_read, par_write, 0},
+    {"PAR", 15, 0, 7, 4, 0, RW1, NONE, 0, 0, NULL, cp15_par_read, cp15_par_write, 0},
     ICACHE_("ICIALLU", 5, 0),
     ICACHE_("ICIMVAU", 5, 1),
     {"CP15ISB", 15, 0, 7, 5, 4, W1 | W0, NONE, 0, 0, barriers_enabled, NULL, ignore, 0},
@@ -409,8 +222,8 @@ static const struct reg regs[] = {
     {"PMOVSSET", 15, 0, 9, 14, 3, RW1, F(pmovsr), 0, 0, NULL, cp15_pmovsr_read, cp15_pmu_bits_write, 0},
 
     /* c10: memory attributes */
-    {"PRRR", 15, 0, 10, 2, 0, RW1, F(prrr), 0x00098aa4, ~0u, NULL, NULL, flushing_write, 0},
-    {"NMRR", 15, 0, 10, 2, 1, RW1, F(nmrr), 0x44e048e0, ~0u, NULL, NULL, flushing_write, 0},
+    {"PRRR", 15, 0, 10, 2, 0, RW1, F(prrr), 0x00098aa4, ~0u, NULL, NULL, cp15_flushing_write, 0},
+    {"NMRR", 15, 0, 10, 2, 1, RW1, F(nmrr), 0x44e048e0, ~0u, NULL, NULL, cp15_flushing_write, 0},
     CONST_("AMAIR0", 15, 0, 10, 3, 0, RW1, 0),
     CONST_("AMAIR1", 15, 0, 10, 3, 1, RW1, 0),
 
@@ -419,7 +232,7 @@ static const struct reg regs[] = {
     {"MVBAR", 15, 0, 12, 0, 1, RW1, F(mvbar), 0, 0, NULL, NULL, vbar_write, 0},
     {"ISR", 15, 0, 12, 1, 0, R1, NONE, 0, 0, NULL, isr_read, ignore, 0},
     FIELD_("FCSEIDR", 15, 0, 13, 0, 0, RW1, fcseidr, 0, 0),
-    {"CONTEXTIDR", 15, 0, 13, 0, 1, RW1, F(contextidr), 0, ~0u, NULL, NULL, contextidr_write, 0},
+    {"CONTEXTIDR", 15, 0, 13, 0, 1, RW1, F(contextidr), 0, ~0u, NULL, NULL, cp15_contextidr_write, 0},
     FIELD_("TPIDRURW", 15, 0, 13, 0, 2, RW1 | RW0, tpidrurw, 0, ~0u),
     FIELD_("TPIDRURO", 15, 0, 13, 0, 3, RW1 | R0, tpidruro, 0, ~0u),
     FIELD_("TPIDRPRW", 15, 0, 13, 0, 4, RW1, tpidrprw, 0, ~0u),
@@ -471,9 +284,9 @@ static const struct reg regs[] = {
 
 static const struct reg64 regs64[] = {
     /* name, cp, opc1, CRm, access, when, read, write, arg */
-    {"TTBR0", 15, 0, 2, RW1, NULL, ttbr_read64, ttbr_write64, 0},
-    {"TTBR1", 15, 1, 2, RW1, NULL, ttbr_read64, ttbr_write64, 1},
-    {"PAR", 15, 0, 7, RW1, NULL, par_read64, par_write64, 0},
+    {"TTBR0", 15, 0, 2, RW1, NULL, cp15_ttbr_read64, cp15_ttbr_write64, 0},
+    {"TTBR1", 15, 1, 2, RW1, NULL, cp15_ttbr_read64, cp15_ttbr_write64, 1},
+    {"PAR", 15, 0, 7, RW1, NULL, cp15_par_read64, cp15_par_write64, 0},
     {"PMCCNTR", 15, 0, 9, RW1 | RW0, cp15_pmu_user, cp15_pmccntr_read64, cp15_pmccntr_write64, 0},
     {"CNTPCT", 15, 0, 14, R1 | R0, cp15_user_cntpct, cp15_counter_read64, NULL, 0},
     {"CNTVCT", 15, 1, 14, R1 | R0, cp15_user_cntvct, cp15_counter_read64, NULL, 1},

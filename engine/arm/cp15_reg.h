@@ -42,6 +42,29 @@ static inline uint32_t *cp15_field(struct vcpu *v, const struct reg *r)
     return (uint32_t *)(void *)((char *)&v->sys + r->field);
 }
 
+/* -- MMU (cp15_mmu.c) ------------------------------------------------------------------------------- */
+
+void cp15_sctlr_write(struct vcpu *v, const struct reg *r, uint32_t val);
+void cp15_flushing_write(struct vcpu *v, const struct reg *r, uint32_t val);
+void cp15_ttbcr_write(struct vcpu *v, const struct reg *r, uint32_t val);
+uint32_t cp15_ttbr_read(struct vcpu *v, const struct reg *r);
+void cp15_ttbr_write(struct vcpu *v, const struct reg *r, uint32_t val);
+uint64_t cp15_ttbr_read64(struct vcpu *v, const struct reg64 *r);
+void cp15_ttbr_write64(struct vcpu *v, const struct reg64 *r, uint64_t val);
+void cp15_dacr_write(struct vcpu *v, const struct reg *r, uint32_t val);
+void cp15_contextidr_write(struct vcpu *v, const struct reg *r, uint32_t val);
+
+/* arg of a row: bit 0 write, bit 1 User. */
+void cp15_ats_write(struct vcpu *v, const struct reg *r, uint32_t val);
+uint32_t cp15_par_read(struct vcpu *v, const struct reg *r);
+void cp15_par_write(struct vcpu *v, const struct reg *r, uint32_t val);
+uint64_t cp15_par_read64(struct vcpu *v, const struct reg64 *r);
+void cp15_par_write64(struct vcpu *v, const struct reg64 *r, uint64_t val);
+
+/* arg of a row: what to flush, and TLBI_IS if on all CPUs. */
+enum { TLBI_ALL, TLBI_MVA, TLBI_ASID, TLBI_MVAA, TLBI_IS = 4 };
+void cp15_tlbi_write(struct vcpu *v, const struct reg *r, uint32_t val);
+
 /* -- Generic timer (cp15_timer.c): arg of a row ----------------------------------------------------- */
 
 enum { T_SECURE, T_NONSECURE, T_HYP, T_VIRTUAL };

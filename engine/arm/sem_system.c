@@ -295,7 +295,7 @@ void op_mcr(struct xlate *x, uint32_t arg)
     if (is_cp15(x)) {
         switch (cp15_code(x->insn.word)) {
         case CP15(0, 7, 5, 4): op_isb(x, arg); return;
-        case CP15(0, 7, 10, 5): op_barrier(x, 0); return; /* DMB; DSB completes TLB maintenance, in cp15.c */
+        case CP15(0, 7, 10, 5): op_barrier(x, 0); return; /* DMB; DSB completes TLB maintenance, in cp15_mmu.c */
         }
     }
     UNPRED15("t");
