@@ -54,7 +54,7 @@ class Programs(unittest.TestCase):
             with self.subTest(atomics=atomics):
                 done = programs("locks", f"--atomics={atomics}", smp=1)
                 self.assertEqual(done.code, 0, done)
-                want = [f"stress-ng {s}: exit 0" for s in ("atomic", "futex", "switch", "sem")]
+                want = [f"stress-ng {s}: exit 0" for s in ("atomic", "futex", "mutex", "switch", "sem")]
                 self.assertEqual(done.out.splitlines(), ["== locks", *want, "32000", "-- exit 0"], done)
 
 
