@@ -5,7 +5,8 @@
 
 /* -- Widening ---------------------------------------------------------------------------------------------------- */
 
-void vec_extend(struct vec *v, unsigned log2, bool is_unsigned, int dst, int src)
+/* Lanes of 8 << log2 bits of src's low half to twice the width. */
+static void extend(struct vec *v, unsigned log2, bool is_unsigned, int dst, int src)
 {
     static const uint32_t op[2][3] = {{VX_PMOVSXBW, VX_PMOVSXWD, VX_PMOVSXDQ}, {VX_PMOVZXBW, VX_PMOVZXWD, VX_PMOVZXDQ}};
 
@@ -17,9 +18,9 @@ static bool add_wide(struct vec *v, unsigned log2, bool is_unsigned, bool sub)
 {
     int n = vec_n(v), m = vec_m(v), t = vreg_temp(v->x);
 
-    vec_extend(v, log2, is_unsigned, X0, m);
+    extend(v, log2, is_unsigned, X0, m);
     if (!v->nq) {
-        vec_extend(v, log2, is_unsigned, X1, n);
+        extend(v, log2, is_unsigned, X1, n);
         n = X1;
     }
     vx(v, vec_add_op(log2 + 1, sub), t, n, X0);
@@ -32,8 +33,8 @@ static bool multiply_wide(struct vec *v, unsigned log2, bool is_unsigned, int ac
 
     switch (log2) {
     case 0:
-        vec_extend(v, 0, is_unsigned, X0, n);
-        vec_extend(v, 0, is_unsigned, X1, m);
+        extend(v, 0, is_unsigned, X0, n);
+        extend(v, 0, is_unsigned, X1, m);
         vx(v, VX_PMULLW, t, X0, X1);
         break;
     case 1:
@@ -42,8 +43,8 @@ static bool multiply_wide(struct vec *v, unsigned log2, bool is_unsigned, int ac
         vx(v, VX_PUNPCKLWD, t, X0, X1);
         break;
     default:
-        vec_extend(v, 2, true, X0, n);
-        vec_extend(v, 2, true, X1, m);
+        extend(v, 2, true, X0, n);
+        extend(v, 2, true, X1, m);
         vx(v, is_unsigned ? VX_PMULUDQ : VX_PMULDQ, t, X0, X1);
     }
     if (accumulate)
@@ -56,8 +57,8 @@ static bool multiply_polynomials(struct vec *v)
 {
     int n = vec_n(v), m = vec_m(v), t = vreg_temp(v->x);
 
-    vec_extend(v, 0, true, X0, n);
-    vec_extend(v, 0, true, X1, m);
+    extend(v, 0, true, X0, n);
+    extend(v, 0, true, X1, m);
     vx(v, VX_PXOR, t, t, t);
     for (unsigned k = 0; k < 8; k++) {
         vec_shl(v, 1, X2, X1, 15 - k);
@@ -74,7 +75,7 @@ static bool shift_wide(struct vec *v, unsigned log2, bool is_unsigned)
 {
     int n = vec_n(v), t = vreg_temp(v->x);
 
-    vec_extend(v, log2, is_unsigned, t, n);
+    extend(v, log2, is_unsigned, t, n);
     if (v->imm)
         vec_shl(v, log2 + 1, t, t, v->imm);
     return vec_done(v, t);
@@ -148,7 +149,7 @@ static bool saturate_narrow(struct vec *v, unsigned log2, enum from_to how, bool
             vx(v, log2 == 0 ? VX_PACKSSWB : VX_PACKSSDW, t, n, n);
         else
             vx(v, log2 == 0 ? VX_PACKUSWB : VX_PACKUSDW, t, n, n);
-        vec_extend(v, log2, how == S_TO_U, X1, t);
+        extend(v, log2, how == S_TO_U, X1, t);
     }
     vx(v, VX_PXOR, X1, X1, n);
     vec_saturated(v, X1, true);

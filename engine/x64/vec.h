@@ -1,5 +1,5 @@
 /*
- * vec.h — one vector operation while it is lowered: what lower_vec.c, lower_vec_wide.c and lower_vec_fp.c share
+ * vec.h — one vector operation while it is lowered: what vec.c gives to the files of lower_vec*.c
  */
 #ifndef ENGINE_X64_VEC_H
 #define ENGINE_X64_VEC_H
@@ -51,8 +51,6 @@ static inline void vxp(struct vec *v, uint32_t op, int dst, int a, enum pool_ent
 void vec_shl(struct vec *v, unsigned log2, int dst, int src, unsigned k);
 void vec_shr(struct vec *v, unsigned log2, bool is_unsigned, int dst, int src, unsigned k);
 void vec_shr_rounded(struct vec *v, unsigned log2, bool is_unsigned, int dst, int src, unsigned k);
-/* Lanes of 8 << log2 bits of n's low half to twice the width. */
-void vec_extend(struct vec *v, unsigned log2, bool is_unsigned, int dst, int src);
 /* FPSCR.QC if any bit of the destination's bytes in xmm is set. Destroys EFLAGS. */
 void vec_saturated(struct vec *v, int xmm, bool q);
 
