@@ -7,9 +7,10 @@ Marks ("#! mark up", "begin", "end") come out of the serial port and get the hos
 from __future__ import annotations
 
 import base64
-import importlib.util
+import importlib
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,7 @@ from typing import Any
 from errors import BenchError
 
 HERE = Path(__file__).resolve().parent / "linux"
-TOOL = HERE.parent.parent / "tools" / "guest_linux.py"
+TOOLS = HERE.parent.parent / "tools"
 ISA = "armhf"
 PACKAGES = ["openssl", "rt-tests", "stress-ng", "xz-utils"]
 # What the programs measured do not open; unpacking it would only lengthen every boot.
@@ -50,22 +51,19 @@ def folder_of(image: Path) -> Path:
     return image.parent.parent
 
 
-def tool() -> ModuleType:
-    """tools/guest_linux.py, which knows Debian's packages."""
-    spec = importlib.util.spec_from_file_location("guest_linux", TOOL)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def linux_image() -> ModuleType:
+    """tools/linux_image, which knows Debian's packages."""
+    sys.path.insert(0, str(TOOLS))
+    return importlib.import_module("linux_image.guest")
 
 
 def prepare(folder: Path) -> dict[str, Any]:
     """Fetch what is missing, build our programs, write the RAM disk; what it is made of."""
-    guest_linux = tool()
-    guest = guest_linux.Guest(False, PACKAGES, LEFT_OUT)
+    debian = linux_image()
+    guest = debian.Guest(False, PACKAGES, LEFT_OUT)
     try:
         made: dict[str, Any] = guest.prepare()
-    except guest_linux.Problem as problem:
+    except debian.Problem as problem:
         raise BenchError(f"Debian's Linux cannot be prepared: {problem}") from problem
     out = images(folder)
     own = out.initrd.parent
@@ -74,7 +72,7 @@ def prepare(folder: Path) -> dict[str, Any]:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise BenchError(f"the programs for Linux do not compile: {last}")
     # The kernel unpacks archives that follow each other: ours after that of the packages.
-    archive = guest_linux.Archive()
+    archive = debian.Archive()
     for name in OWN:
         archive.file(f"usr/lib/dbtlab/bench/{name}", (own / name).read_bytes(), 0o755)
     archive.file("usr/lib/dbtlab/bench/bench.sh", (HERE / "bench.sh").read_bytes(), 0o755)
@@ -82,7 +80,7 @@ def prepare(folder: Path) -> dict[str, Any]:
         file.write(Path(guest.path("initrd")).read_bytes())
         archive.write(file)
     os.replace(own / "initrd.new", out.initrd)
-    for made_file, name in ((out.kernel, "zImage"), (out.dtb, guest_linux.DTB)):
+    for made_file, name in ((out.kernel, "zImage"), (out.dtb, debian.DTB)):
         made_file.write_bytes(Path(guest.path(name)).read_bytes())
     return made
 

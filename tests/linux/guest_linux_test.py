@@ -1,9 +1,8 @@
-"""guest_linux_test.py — tools/guest_linux.py without a kernel: RAM disk, packages, command line, trouble
+"""guest_linux_test.py — tools/guest_linux.py and tools/linux_image without a kernel: RAM disk, packages, command line, trouble
 
 apt-get and apt-cache are made-up ones that know a kernel and three packages; dpkg-deb is the real one.
 """
 import base64
-import importlib.util
 import io
 import os
 import resource
@@ -20,9 +19,10 @@ if not TOOL.exists():
     TOOL = Path(__file__).resolve().parents[2] / "tools/guest_linux.py"
 
 sys.dont_write_bytecode = True
-spec = importlib.util.spec_from_file_location("guest_linux", TOOL)
-guest_linux = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(guest_linux)
+sys.path.insert(0, str(TOOL.parent))
+import guest_linux  # noqa: E402
+from linux_image.guest import DTB, module_order, soft_depends  # noqa: E402
+from linux_image.ramdisk import Archive, merged  # noqa: E402
 
 APT_GET = """\
 #!/bin/sh
@@ -89,7 +89,7 @@ def read_cpio(data):
 
 class RamDisk(unittest.TestCase):
     def archive(self):
-        a = guest_linux.Archive()
+        a = Archive()
         a.file("usr/bin/tool", b"odd", 0o755)
         a.symlink("bin", "usr/bin")
         a.device("dev/console", 5, 1)
@@ -126,20 +126,20 @@ class RamDisk(unittest.TestCase):
         self.assertEqual(read_cpio(self.written(a))[0]["usr/bin/tool"][1], b"new")
 
     def test_merged_usr(self):
-        self.assertEqual(guest_linux.merged("bin/sh"), "usr/bin/sh")
-        self.assertEqual(guest_linux.merged("lib"), "usr/lib")
-        self.assertEqual(guest_linux.merged("libx/a"), "libx/a")
+        self.assertEqual(merged("bin/sh"), "usr/bin/sh")
+        self.assertEqual(merged("lib"), "usr/lib")
+        self.assertEqual(merged("libx/a"), "libx/a")
 
 
 class Modules(unittest.TestCase):
     def test_order(self):
         m = {"a": ("/a.ko", b"x\0depends=b_1,c\0"), "b_1": ("/b-1.ko", b"\0depends=c\0"), "c": ("/c.ko", b"\0depends=\0")}
-        self.assertEqual(guest_linux.module_order(m, "a"), ["/c.ko", "/b-1.ko", "/a.ko"])
-        self.assertEqual(guest_linux.module_order(m, "b-1"), ["/c.ko", "/b-1.ko"])
-        self.assertEqual(guest_linux.module_order(m, "built_in"), [])
+        self.assertEqual(module_order(m, "a"), ["/c.ko", "/b-1.ko", "/a.ko"])
+        self.assertEqual(module_order(m, "b-1"), ["/c.ko", "/b-1.ko"])
+        self.assertEqual(module_order(m, "built_in"), [])
 
     def test_soft_dependencies(self):
-        self.assertEqual(guest_linux.soft_depends(b"a\0softdep=pre: crc32c x\0"), ["crc32c", "x"])
+        self.assertEqual(soft_depends(b"a\0softdep=pre: crc32c x\0"), ["crc32c", "x"])
 
 
 class World(unittest.TestCase):
@@ -158,7 +158,7 @@ class World(unittest.TestCase):
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
         self.deb("linux-image-6.1.0-1-armmp", {
-            "boot/vmlinuz-6.1.0-1-armmp": b"kernel", "usr/lib/linux-image/" + guest_linux.DTB: b"tree",
+            "boot/vmlinuz-6.1.0-1-armmp": b"kernel", "usr/lib/linux-image/" + DTB: b"tree",
             "lib/modules/6.1/virtio_blk.ko": b"\0depends=virtio_ring\0", "lib/modules/6.1/virtio_ring.ko": b"\0depends=\0"})
         self.deb("busybox-static", {"bin/busybox": b"#!busybox"})
         self.deb("adder", {"usr/bin/adder": b"add", "usr/share/doc/adder/long": b"x", "usr/share/adder/data": b"d"})
@@ -202,7 +202,7 @@ class World(unittest.TestCase):
         self.assertEqual(p.returncode, 0, p.stderr)
         (folder,) = self.made()
         self.assertEqual((folder / "zImage").read_bytes(), b"kernel")
-        self.assertEqual((folder / guest_linux.DTB).read_bytes(), b"tree")
+        self.assertEqual((folder / DTB).read_bytes(), b"tree")
         disk, _ = read_cpio((folder / "initrd").read_bytes())
         self.assertEqual(disk["usr/bin/adder"][1], b"add")
         self.assertEqual(disk["usr/share/adder/data"][1], b"d")
@@ -257,7 +257,7 @@ class World(unittest.TestCase):
 
     def test_a_kernel_package_without_a_board(self):
         self.deb("linux-image-6.1.0-1-armmp", {"boot/vmlinuz-6.1.0-1-armmp": b"kernel"})
-        self.refused(1, f"has no {guest_linux.DTB}", "prepare")
+        self.refused(1, f"has no {DTB}", "prepare")
         self.assertEqual(self.made(), [])
 
     def test_a_folder_that_cannot_be_written(self):
