@@ -3,6 +3,12 @@
  */
 #include "engine/mem/mem_testlib.h"
 
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
 #include "engine/vcpu/vcpu_alloc.h"
 #include "strategies/atomics/atomics.h"
 
@@ -137,4 +143,27 @@ void fake_machine_free(void)
         softmmu_free(vcpus[i]);
     vcpu_free_all();
     mem_free_all();
+}
+
+void fake_fetch(struct vcpu *v, gva va)
+{
+    gpa canon;
+    const uint8_t *host;
+    assert_true(softmmu_fetch(v, va, true, &canon, &host));
+}
+
+void fake_set_dacr(struct vcpu *v, uint32_t dacr)
+{
+    uint32_t old = v->sys.dacr;
+    v->sys.dacr = dacr;
+    softmmu_dacr_changed(v, old);
+}
+
+void tlb_consistent(void)
+{
+    for (unsigned i = 0; i < nvcpus; i++) {
+        const char *wrong = tlb_verify(vcpus[i]);
+        if (wrong)
+            fail_msg("vCPU %u: %s", i, wrong);
+    }
 }

@@ -48,4 +48,11 @@ extern _Atomic unsigned fake_code_stores, fake_code_kills; /* calls of tb_store_
 void fake_machine(unsigned cpus, uint64_t ram_bytes);
 void fake_machine_free(void);
 
+/* An instruction fetch of v in its present mode, which must be allowed. */
+void fake_fetch(struct vcpu *v, gva va);
+void fake_set_dacr(struct vcpu *v, uint32_t dacr);
+
+/* Fails the test unless the flat tables of every vCPU are what its TLB says. */
+void tlb_consistent(void);
+
 #endif
