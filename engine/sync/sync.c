@@ -1,5 +1,5 @@
 /*
- * sync.c — vCPU threads, the poll word, work, and the quiescent state
+ * sync.c — which vCPUs run: the poll word, work, sleep, holding, and the quiescent state
  *
  * One mutex (rank QUIESCE, a leaf) guards who runs and all queues: everything here is off the hot path, and one
  * lock keeps the argument for S1..S4 (sync.h) short:
@@ -9,13 +9,8 @@
  */
 #include "engine/sync/sync.h"
 
-#include <errno.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "engine/base/histogram.h"
 #include "engine/base/log.h"
@@ -490,58 +485,6 @@ void sync_free_vcpu(struct vcpu *v)
     pthread_cond_destroy(&t->wake);
     free(t);
     v->thread = NULL;
-}
-
-static void (*loop_body)(struct vcpu *v);
-
-static void *thread_main(void *arg)
-{
-    struct vcpu *v = arg;
-    struct vcpu_thread *t = vcpu_thread(v);
-    current_vcpu = v;
-    t->host_tid = (uint64_t)syscall(SYS_gettid);
-    if (t->pin >= 0) {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        CPU_SET((unsigned)t->pin, &set);
-        sched_setaffinity(0, sizeof set, &set); /* observed_cpu says whether it took */
-    }
-    rcu_thread_enter();
-    mutex_lock(&q);
-    start_running(t);
-    mutex_unlock(&q);
-    loop_body(v);
-    t->observed_cpu = sched_getcpu();
-    mutex_lock(&q);
-    stop_running(t, VT_PARKED);
-    mutex_unlock(&q);
-    rcu_thread_exit();
-    return NULL;
-}
-
-bool sync_start(void (*body)(struct vcpu *v), struct error *e)
-{
-    loop_body = body;
-    for (unsigned i = 0; i < nvcpus; i++) {
-        char name[16];
-        int err = pthread_create(&vcpu_thread(vcpus[i])->thread, NULL, thread_main, vcpus[i]);
-        if (err) {
-            error_set(e, 1, "cannot start the thread of vCPU %u: %s", i, strerror(err));
-            return false;
-        }
-        snprintf(name, sizeof name, "vcpu%u", i);
-        pthread_setname_np(vcpu_thread(vcpus[i])->thread, name);
-    }
-    return true;
-}
-
-void sync_join(void)
-{
-    /* The caller may be a registered RCU reader: do not hold up grace periods while waiting. */
-    rcu_go_offline();
-    for (unsigned i = 0; i < nvcpus; i++)
-        pthread_join(vcpu_thread(vcpus[i])->thread, NULL);
-    rcu_go_online();
 }
 
 void sync_stop_all(void)

@@ -53,7 +53,8 @@ void quiesce_end(struct vcpu *v);
 bool quiesced_by_me(void);
 
 /* SAFEPOINT, own thread: around a wait for something that other vCPUs must get on with (a grace period). Between the two v is
- * PARKED: nobody waits for it, and it must run its work (sync_safepoint) before it runs guest code (S3). */
+ * PARKED: nobody waits for it, and it must run its work (sync_safepoint) before it runs guest code (S3). A thread is born and
+ * ends PARKED (threads.c). */
 void sync_wait_begin(struct vcpu *v);
 void sync_wait_end(struct vcpu *v);
 
@@ -126,7 +127,7 @@ static inline bool sync_wanted(struct vcpu *v)
 bool sync_init_vcpu(struct vcpu *v, struct error *e); /* LAUNCH */
 /* After sync_join(), or without sync_start(): also the work that was queued and is not done. */
 void sync_free_vcpu(struct vcpu *v);
-/* LAUNCH: start one host thread a vCPU running body(v); sync_join waits for all. */
+/* threads.c. LAUNCH: start one host thread a vCPU running body(v); sync_join waits for all. */
 bool sync_start(void (*body)(struct vcpu *v), struct error *e);
 void sync_join(void);
 /* Ask all vCPUs to leave the loop. FOREIGN. */
