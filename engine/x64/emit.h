@@ -210,7 +210,7 @@ struct xlate {
     bool dead_end; /* the previous op ended the path */
 };
 
-/* -- alloc.c ------------------------------------------------------------------------------------------------------------- */
+/* -- alloc.c, alloc_greg.c ------------------------------------------------------------------------------------------------- */
 
 void alloc_begin(struct xlate *x);
 ir_val alloc_rep(const struct xlate *x, ir_val v); /* the value that stands for v */
@@ -256,10 +256,18 @@ void alloc_label(struct xlate *x);
 void alloc_keep_flags(struct xlate *x, int reg); /* VAL_FLAGS in this scratch register of the op */
 void alloc_snapshot(struct xlate *x, struct cold *c, int except);
 
+/* Between the two files. A value is in this scratch register from here on; a guest register other than `except` that is
+ * equal to v, or -1, pinned ones first. */
+void alloc_bind(struct xlate *x, ir_val v, int reg);
+int alloc_holder(const struct xlate *x, ir_val v, int except);
+
+/* -- emit.c ----------------------------------------------------------------------------------------------------------- */
+
 void emit_mov(struct xlate *x, int dst, int src); /* 32 bits; nothing if equal */
 void emit_mov_opnd(struct xlate *x, int dst, struct opnd o);
 void emit_const(struct xlate *x, int dst, uint32_t imm); /* flags survive */
 void emit_alu(struct xlate *x, enum x64_alu op, int dst, struct opnd o);
+void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off); /* dst = at + off, 32 bits */
 
 /* -- flags.c --------------------------------------------------------------------------------------------------------------- */
 
@@ -356,7 +364,6 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind);
 /* Everything that translated code leaves to C must know: pc, ITSTATE. */
 void emit_where(struct xlate *x, uint32_t pc, uint32_t it, bool it_stale);
 void emit_thunk_call(struct xlate *x, const void *thunk);
-void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off); /* dst = at + off, 32 bits */
 void emit_thunk_jmp(struct xlate *x, const void *thunk);
 /* Check the alignment of addr and probe the flat table. Returns the register, page or spare (which may be NO_REG), that holds
  * host minus guest address of the page. Afterwards EFLAGS are destroyed; c has been told. */
