@@ -183,14 +183,15 @@ static void finish(struct xlate *x, struct slow_call *s, unsigned off, unsigned 
 
 /* -- Arithmetic -------------------------------------------------------------------------------------------------- */
 
-static bool binary(struct xlate *x, const struct args *g, uint32_t op, enum zero_kind kind, bool negate)
+/* Operands n, of binary operations m, and unless NULL *d; a register for the result; IXC is looked at. */
+static struct slow_call *begin(struct xlate *x, const struct args *g, enum zero_kind kind, int *d)
 {
-    struct x64_asm *a = &x->a;
-
     flags_clobber(x);
     int tmp = alloc_temp(x, NO_REG);
     int n = vreg_get(x, reg_off(g->v[1], g->wide), g->len);
-    int m = vreg_get(x, reg_off(g->v[2], g->wide), g->len);
+    int m = g->n > 2 ? vreg_get(x, reg_off(g->v[2], g->wide), g->len) : NO_REG;
+    if (d)
+        *d = vreg_get(x, reg_off(g->v[0], g->wide), g->len);
     int t = vreg_temp(x);
     struct slow_call *s = slow_new(x, g->n, g->v);
     s->kind = kind;
@@ -200,12 +201,25 @@ static bool binary(struct xlate *x, const struct args *g, uint32_t op, enum zero
     s->m = (int8_t)m;
     s->result = (int8_t)t;
     need_inexact_set(x, s);
-    asm_vex_rrr(a, scalar(op, g->wide), t, n, m);
-    check(a, g->wide, t, tmp, &s->zero);
+    return s;
+}
+
+static void check_result(struct x64_asm *a, struct slow_call *s)
+{
+    check(a, s->wide, s->result, s->tmp, &s->zero);
     asm_bind(a, &s->back_ok);
+}
+
+static bool binary(struct xlate *x, const struct args *g, uint32_t op, enum zero_kind kind, bool negate)
+{
+    struct x64_asm *a = &x->a;
+    struct slow_call *s = begin(x, g, kind, NULL);
+
+    asm_vex_rrr(a, scalar(op, g->wide), s->result, s->n, s->m);
+    check_result(a, s);
     if (negate) {
         sign_mask(a, g->wide, TMP0);
-        asm_vex_rrr(a, VX_PXOR, t, t, TMP0);
+        asm_vex_rrr(a, VX_PXOR, s->result, s->result, TMP0);
     }
     finish(x, s, reg_off(g->v[0], g->wide), g->len);
     return true;
@@ -213,21 +227,10 @@ static bool binary(struct xlate *x, const struct args *g, uint32_t op, enum zero
 
 static bool root(struct xlate *x, const struct args *g)
 {
-    struct x64_asm *a = &x->a;
+    struct slow_call *s = begin(x, g, ZERO_EXACT, NULL);
 
-    flags_clobber(x);
-    int tmp = alloc_temp(x, NO_REG);
-    int m = vreg_get(x, reg_off(g->v[1], g->wide), g->len);
-    int t = vreg_temp(x);
-    struct slow_call *s = slow_new(x, g->n, g->v);
-    s->kind = ZERO_EXACT;
-    s->wide = g->wide;
-    s->tmp = (int8_t)tmp;
-    s->result = (int8_t)t;
-    need_inexact_set(x, s);
-    asm_vex_rrr(a, scalar(VX_SQRTSD, g->wide), t, m, m);
-    check(a, g->wide, t, tmp, &s->zero);
-    asm_bind(a, &s->back_ok);
+    asm_vex_rrr(&x->a, scalar(VX_SQRTSD, g->wide), s->result, s->n, s->n);
+    check_result(&x->a, s);
     finish(x, s, reg_off(g->v[0], g->wide), g->len);
     return true;
 }
@@ -236,25 +239,14 @@ static bool root(struct xlate *x, const struct args *g)
 static bool accumulate(struct xlate *x, const struct args *g, bool negate_d, bool negate_product)
 {
     struct x64_asm *a = &x->a;
+    int d;
+    struct slow_call *s = begin(x, g, ZERO_EXACT, &d);
+    int t = s->result;
 
-    flags_clobber(x);
-    int tmp = alloc_temp(x, NO_REG);
-    int n = vreg_get(x, reg_off(g->v[1], g->wide), g->len);
-    int m = vreg_get(x, reg_off(g->v[2], g->wide), g->len);
-    int d = vreg_get(x, reg_off(g->v[0], g->wide), g->len);
-    int t = vreg_temp(x);
-    struct slow_call *s = slow_new(x, g->n, g->v);
-    s->kind = ZERO_EXACT;
-    s->wide = g->wide;
-    s->tmp = (int8_t)tmp;
-    s->n = (int8_t)n;
-    s->m = (int8_t)m;
-    s->result = (int8_t)t;
     s->product = TMP0;
     s->product_zero = s->product_ok = (struct x64_label)X64_LABEL_INIT;
-    need_inexact_set(x, s);
-    asm_vex_rrr(a, scalar(VX_MULSD, g->wide), TMP0, n, m);
-    check(a, g->wide, TMP0, tmp, &s->product_zero);
+    asm_vex_rrr(a, scalar(VX_MULSD, g->wide), TMP0, s->n, s->m);
+    check(a, g->wide, TMP0, s->tmp, &s->product_zero);
     asm_bind(a, &s->product_ok);
     if (negate_d && negate_product) {
         sign_mask(a, g->wide, TMP1);
@@ -265,8 +257,7 @@ static bool accumulate(struct xlate *x, const struct args *g, bool negate_d, boo
     } else {
         asm_vex_rrr(a, scalar(negate_product ? VX_SUBSD : VX_ADDSD, g->wide), t, d, TMP0);
     }
-    check(a, g->wide, t, tmp, &s->zero);
-    asm_bind(a, &s->back_ok);
+    check_result(a, s);
     finish(x, s, reg_off(g->v[0], g->wide), g->len);
     return true;
 }
@@ -275,25 +266,14 @@ static bool accumulate(struct xlate *x, const struct args *g, bool negate_d, boo
 static bool fused(struct xlate *x, const struct args *g, uint32_t op)
 {
     struct x64_asm *a = &x->a;
+    int d;
 
     if (!x64_host.fma)
         return false;
-    flags_clobber(x);
-    int tmp = alloc_temp(x, NO_REG);
-    int n = vreg_get(x, reg_off(g->v[1], g->wide), g->len);
-    int m = vreg_get(x, reg_off(g->v[2], g->wide), g->len);
-    int d = vreg_get(x, reg_off(g->v[0], g->wide), g->len);
-    int t = vreg_temp(x);
-    struct slow_call *s = slow_new(x, g->n, g->v);
-    s->kind = ZERO_NEVER;
-    s->wide = g->wide;
-    s->tmp = (int8_t)tmp;
-    s->result = (int8_t)t;
-    need_inexact_set(x, s);
-    asm_vex_rrr(a, VX_MOVAPS, t, NO_REG, d);
-    asm_vex_rrr(a, g->wide ? op | VX_W : op, t, n, m);
-    check(a, g->wide, t, tmp, &s->zero);
-    asm_bind(a, &s->back_ok);
+    struct slow_call *s = begin(x, g, ZERO_NEVER, &d);
+    asm_vex_rrr(a, VX_MOVAPS, s->result, NO_REG, d);
+    asm_vex_rrr(a, g->wide ? op | VX_W : op, s->result, s->n, s->m);
+    check_result(a, s);
     finish(x, s, reg_off(g->v[0], g->wide), g->len);
     return true;
 }
@@ -438,8 +418,7 @@ static bool change_width(struct xlate *x, const struct args *g, bool narrow)
         s->kind = ZERO_EXACT;
         asm_vex_rrr(a, VX_CVTSS2SD, t, m, m);
     }
-    check(a, !narrow, t, tmp, &s->zero);
-    asm_bind(a, &s->back_ok);
+    check_result(a, s);
     finish(x, s, reg_off(g->v[0], !narrow), narrow ? 4 : 8);
     return true;
 }
