@@ -1,19 +1,9 @@
 /* clock.S — says what CNTVCT is, in hexadecimal, a line every 20 ms, asleep in between; for ever */
+#include "timer.inc"
     .syntax unified
     .global _start
 _start:
-    ldr     r0, =0x2c001000         /* the distributor lets the virtual timer's interrupt through; CPSR masks it, WFI wakes */
-    mov     r1, #1
-    str     r1, [r0]
-    mov     r1, #1 << 27
-    str     r1, [r0, #0x100]
-    ldr     r0, =0x2c002000
-    mov     r1, #1
-    str     r1, [r0]
-    mov     r1, #255
-    str     r1, [r0, #4]
-    mov     r1, #1
-    mcr     p15, 0, r1, c14, c3, 1  /* CNTV_CTL: enabled */
+    virtual_timer_on
 again:
     ldr     r1, =1250000            /* 20 ms of 16 ns */
     mcr     p15, 0, r1, c14, c3, 0  /* CNTV_TVAL */
