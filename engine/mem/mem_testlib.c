@@ -1,5 +1,5 @@
 /*
- * mem_testlib.c — fakes of the layers above engine/mem
+ * mem_testlib.c — RAM and vCPUs for tests, and fakes of the layers above engine/mem
  */
 #include "engine/mem/mem_testlib.h"
 
@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "engine/sync/sync.h"
 #include "engine/vcpu/vcpu_alloc.h"
 #include "strategies/atomics/atomics.h"
 
@@ -121,7 +122,7 @@ WEAK void device_lock(void) {}
 
 WEAK void device_unlock(void) {}
 
-void fake_machine(unsigned cpus, uint64_t ram_bytes)
+void test_machine(unsigned cpus, uint64_t ram_bytes)
 {
     struct error e = {0};
     memset(ptes, 0, sizeof(ptes));
@@ -131,18 +132,21 @@ void fake_machine(unsigned cpus, uint64_t ram_bytes)
     for (unsigned i = 0; i < cpus; i++) {
         CHECK(vcpu_alloc(i, &e), "%s", e.text);
         vcpus[i]->cpsr = MODE_SYS;
-        CHECK(softmmu_init(vcpus[i], &e), "%s", e.text);
+        CHECK(sync_init_vcpu(vcpus[i], &e) && softmmu_init(vcpus[i], &e), "%s", e.text);
     }
     nvcpus = cpus;
     current_vcpu = vcpus[0];
 }
 
-void fake_machine_free(void)
+void test_machine_free(void)
 {
-    for (unsigned i = 0; i < nvcpus; i++)
+    for (unsigned i = 0; i < nvcpus; i++) {
         softmmu_free(vcpus[i]);
+        sync_free_vcpu(vcpus[i]);
+    }
     vcpu_free_all();
     mem_free_all();
+    current_vcpu = NULL;
 }
 
 void fake_fetch(struct vcpu *v, gva va)

@@ -88,7 +88,7 @@ static const struct atomics_ops watching = {.store = excl_store, .store_watched 
 static void no_store_is_missed(uint32_t standing, uint32_t flag, struct fake_watch *watch)
 {
     atomics = &watching;
-    fake_machine(2, TEST_RAM_BYTES);
+    test_machine(2, TEST_RAM_BYTES);
     fake_map_both(VA, 0x1000, TEST_RAM, PTE_RWX);
     if (standing)
         assert_true(page_set_flag(NULL, TEST_RAM, standing));
@@ -139,7 +139,7 @@ static void no_store_is_missed(uint32_t standing, uint32_t flag, struct fake_wat
     assert_int_equal(watched_stores > 0, (flag | standing) == PAGE_EXCL || standing == PAGE_EXCL);
     assert_null(tlb_verify(vcpus[1]));
     assert_int_equal(atomic_load(page_state(TEST_RAM)) & PAGE_BUSY, 0);
-    fake_machine_free();
+    test_machine_free();
     atomics = NULL;
 }
 

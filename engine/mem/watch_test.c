@@ -54,10 +54,7 @@ static const struct mmio_ops ops = {dev_read, dev_write};
 static int setup(void **state)
 {
     (void)state;
-    struct error e = {0};
-    fake_machine(2, TEST_RAM_BYTES);
-    for (unsigned i = 0; i < nvcpus; i++)
-        assert_true(sync_init_vcpu(vcpus[i], &e));
+    test_machine(2, TEST_RAM_BYTES);
     mem_add_mmio(DEV, 0x1000, &ops, NULL, "dev");
     fake_map_both(VA, 0x3000, TEST_RAM, PTE_RWX);
     fake_map_both(DEV, 0x1000, DEV, PTE_R | PTE_W);
@@ -82,9 +79,7 @@ static int teardown(void **state)
     watch_clear_all();
     quiesce_end(NULL);
     watch_hit = NULL;
-    for (unsigned i = 0; i < nvcpus; i++)
-        sync_free_vcpu(vcpus[i]);
-    fake_machine_free();
+    test_machine_free();
     return 0;
 }
 
