@@ -140,7 +140,7 @@ static void memory(void **state)
     ASK("M1c000000,1:00", "E0e");
     ASK("m1bfffffc,8", "E0e");
     ASK("mfffffffe,4", "E0e");
-    assert_int_equal(device_touched, 0);
+    assert_int_equal(test_device_touched, 0);
     ask(&session, "m80000000,ffffffff"); /* as much as fits in a packet */
     assert_int_equal(session.reply.n, GDB_PACKET_MAX);
 }
@@ -164,7 +164,8 @@ static void breakpoints(void **state)
     assert_int_equal(debug_next_break(0), 0);
     for (unsigned i = 0; i <= DEBUG_BREAKS; i++) {
         char packet[32];
-        snprintf(packet, sizeof packet, "Z0,%x,4", TEST_RAM + 4 * (i * 7 % DEBUG_BREAKS) + (i == DEBUG_BREAKS ? 2 : 0));
+        snprintf(packet, sizeof packet, "Z0,%x,4",
+                 (uint32_t)TEST_RAM + 4 * (i * 7 % DEBUG_BREAKS) + (i == DEBUG_BREAKS ? 2 : 0));
         ASK(packet, i < DEBUG_BREAKS ? "OK" : "E1c");
     }
     ASK("Z2,80000100,4", "OK");
@@ -295,7 +296,7 @@ static uint32_t ram_sum(void)
 {
     const uint32_t *p = (const void *)mem_ram_ptr(TEST_RAM, NULL);
     uint32_t sum = 0;
-    for (unsigned i = 0; i < TEST_RAM_BYTES / 4; i++)
+    for (unsigned i = 0; i < TB_TEST_RAM_BYTES / 4; i++)
         sum = sum * 31 + p[i];
     return sum;
 }
@@ -352,7 +353,7 @@ static void mutants(void **state)
         sync_hold(3);
         assert_in_range(session.reg_vcpu, 0, 1);
         assert_in_range(session.run_vcpu, 0, 1);
-        assert_int_equal(device_touched, 0);
+        assert_int_equal(test_device_touched, 0);
     }
 }
 

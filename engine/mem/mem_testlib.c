@@ -122,11 +122,33 @@ WEAK void device_lock(void) {}
 
 WEAK void device_unlock(void) {}
 
+/* -- The machine --------------------------------------------------------------------------------------- */
+
+unsigned test_device_touched;
+
+static bool touch_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t *val)
+{
+    (void)dev, (void)off, (void)size, (void)cpu;
+    test_device_touched++;
+    *val = 0;
+    return true;
+}
+
+static bool touch_write(void *dev, uint32_t off, unsigned size, int cpu, uint32_t val)
+{
+    (void)dev, (void)off, (void)size, (void)cpu, (void)val;
+    test_device_touched++;
+    return true;
+}
+
+const struct mmio_ops test_device = {touch_read, touch_write};
+
 void test_machine(unsigned cpus, uint64_t ram_bytes)
 {
     struct error e = {0};
     memset(ptes, 0, sizeof(ptes));
     fake_code_stores = fake_code_kills = 0;
+    test_device_touched = 0;
     CHECK(mem_add_ram(TEST_RAM, ram_bytes, &e), "%s", e.text);
     mem_add_alias(0, 1u << 20, TEST_RAM);
     for (unsigned i = 0; i < cpus; i++) {

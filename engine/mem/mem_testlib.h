@@ -56,4 +56,8 @@ void fake_set_dacr(struct vcpu *v, uint32_t dacr);
 /* Fails the test unless the flat tables of every vCPU are what its TLB says. */
 void tlb_consistent(void);
 
+/* A device that reads as 0 and counts who touches it. */
+extern const struct mmio_ops test_device;
+extern unsigned test_device_touched;
+
 #endif
