@@ -4,57 +4,16 @@
  * Calls of the hooks and of the slow paths. Directed cases come from one thread, in an order that is written down; the last
  * one has threads for two vCPUs and a device that store to bytes of one word, and forces races by number.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <pthread.h>
-#include <stdlib.h>
 
-#include "engine/ir/ir.h"
-#include "engine/mem/mem.h"
-#include "engine/mem/tlb.h"
-#include "engine/sync/sync.h"
-#include "engine/vcpu/vcpu_alloc.h"
-#include "strategies/atomics/atomics.h"
+#include "strategies/atomics/atomics_testlib.h"
 
 extern const struct atomics_ops atomics_llsc;
 
-#define RAM    UINT64_C(0x80000000)
+#define RAM    TEST_RAM
 #define CELL   ((gva)RAM + 0x5080)
 #define OTHER  (CELL + 64) /* the next granule */
 #define PAGE_B ((gva)RAM + 0x9000)
-
-static unsigned stops;
-
-/* Run an expression as vCPU i's instruction: it may leave to have something done in quiescence, and is then restarted. */
-#define AS(i, expr)                                   \
- do {                                                 \
-  struct vcpu *v = current_vcpu = vcpus[i];           \
-  if (setjmp(v->leave)) {                             \
-   assert_int_equal(v->leave_reason, LEAVE_SAFEWORK); \
-   stops++;                                           \
-   sync_safe_work(NULL, v->leave_work, v->leave_arg); \
-  }                                                   \
-  expr;                                               \
- } while (0)
-
-static uint64_t link_(unsigned i, gva va, uint32_t mem)
-{
-    static uint64_t val;
-    AS(i, val = atomics->ldrex(v, va, mem));
-    return val;
-}
-
-static bool cond(unsigned i, gva va, uint64_t val, uint32_t mem)
-{
-    static uint32_t failed;
-    AS(i, failed = atomics->strex(v, va, val, mem));
-    return !failed;
-}
 
 static void plain(unsigned i, gva va, uint32_t val, uint32_t mem)
 {
@@ -69,22 +28,11 @@ static bool event_of(unsigned i)
 static int setup(void **state)
 {
     (void)state;
-    struct error e = {0};
-    assert_true(mem_add_ram(RAM, 1 << 20, &e));
-    mem_add_alias(0, 1 << 20, RAM);
-    for (unsigned i = 0; i < 3; i++) {
-        assert_true(vcpu_alloc(i, &e) && sync_init_vcpu(vcpus[i], &e) && softmmu_init(vcpus[i], &e));
-        vcpus[i]->cpsr = 0x1f; /* System mode; the MMU is off */
-    }
-    nvcpus = 3;
-    stops = 0;
     *atomics_llsc.head.params[0].value = 1024;
     *atomics_llsc.head.params[1].value = 4000;
     atomics = &atomics_llsc;
-    assert_true(atomics->launch(&e));
+    test_atomics_up(3);
     assert_ptr_equal(atomics, &atomics_llsc);
-    for (unsigned i = 0; i < 3; i++)
-        assert_true(atomics->vcpu_init(vcpus[i], &e));
     return 0;
 }
 
@@ -93,14 +41,7 @@ static int teardown(void **state)
     (void)state;
     for (unsigned i = 0; i < nvcpus; i++)
         assert_null(tlb_verify(vcpus[i]));
-    atomics->shutdown();
-    for (unsigned i = 0; i < nvcpus; i++) {
-        softmmu_free(vcpus[i]);
-        sync_free_vcpu(vcpus[i]);
-    }
-    vcpu_free_all();
-    mem_free_all();
-    current_vcpu = NULL;
+    test_atomics_down();
     return 0;
 }
 
@@ -109,31 +50,31 @@ static int teardown(void **state)
 static void granules(void **state)
 {
     (void)state;
-    link_(0, CELL, MEM_32);
+    load_link(0, CELL, MEM_32);
     plain(1, OTHER, 1, MEM_32); /* same frame */
     plain(1, CELL - 4, 1, MEM_32);
     assert_false(event_of(0));
-    assert_true(cond(0, CELL, 2, MEM_32));
+    assert_true(store_cond(0, CELL, 2, MEM_32));
 
-    link_(0, OTHER, MEM_32);
+    load_link(0, OTHER, MEM_32);
     plain(1, OTHER - 2, 0x12345678, MEM_32); /* half of it */
     assert_true(event_of(0));
-    assert_false(cond(0, OTHER, 2, MEM_32));
+    assert_false(store_cond(0, OTHER, 2, MEM_32));
 
-    link_(0, OTHER, MEM_64);
+    load_link(0, OTHER, MEM_64);
     for (unsigned k = 0; k < 4; k++)
         vcpus[1]->mbuf[k] = k;
     AS(1, slow_stm(v, OTHER - 12, 4)); /* the last word */
     assert_true(event_of(0));
-    assert_false(cond(0, OTHER, 2, MEM_64));
+    assert_false(store_cond(0, OTHER, 2, MEM_64));
 
-    link_(0, OTHER, MEM_32);
+    load_link(0, OTHER, MEM_32);
     uint8_t bytes[100] = {0};
     mem_write(CELL + 20, bytes, sizeof bytes);
-    assert_false(cond(0, OTHER, 2, MEM_32));
-    link_(0, OTHER, MEM_32);
+    assert_false(store_cond(0, OTHER, 2, MEM_32));
+    load_link(0, OTHER, MEM_32);
     mem_write(CELL + 20, bytes, 44); /* up to the granule */
-    assert_true(cond(0, OTHER, 2, MEM_32));
+    assert_true(store_cond(0, OTHER, 2, MEM_32));
 }
 
 /* All that have a reservation lose it, and are told. */
@@ -141,56 +82,56 @@ static void many_holders(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 3; i++)
-        link_(i, CELL, MEM_32);
-    assert_true(cond(1, CELL, 1, MEM_32));
+        load_link(i, CELL, MEM_32);
+    assert_true(store_cond(1, CELL, 1, MEM_32));
     assert_true(event_of(0));
     assert_false(event_of(1));
     assert_true(event_of(2));
-    assert_false(cond(0, CELL, 2, MEM_32));
-    assert_false(cond(2, CELL, 2, MEM_32));
-    assert_int_equal(link_(0, CELL, MEM_32), 1);
+    assert_false(store_cond(0, CELL, 2, MEM_32));
+    assert_false(store_cond(2, CELL, 2, MEM_32));
+    assert_int_equal(load_link(0, CELL, MEM_32), 1);
 }
 
 /* A load-link elsewhere, CLREX: the old reservation is nobody's, whatever its bit says. */
 static void what_is_forgotten(void **state)
 {
     (void)state;
-    link_(0, CELL, MEM_32);
-    link_(0, OTHER, MEM_32);
-    assert_false(cond(0, CELL, 1, MEM_32));
-    link_(0, CELL, MEM_32);
-    link_(0, OTHER, MEM_32);
+    load_link(0, CELL, MEM_32);
+    load_link(0, OTHER, MEM_32);
+    assert_false(store_cond(0, CELL, 1, MEM_32));
+    load_link(0, CELL, MEM_32);
+    load_link(0, OTHER, MEM_32);
     plain(1, CELL, 1, MEM_32);
-    assert_true(cond(0, OTHER, 1, MEM_32)); /* is not that one's */
+    assert_true(store_cond(0, OTHER, 1, MEM_32)); /* is not that one's */
 
-    link_(0, CELL, MEM_32);
-    AS(0, atomics->clear(v));
-    assert_false(cond(0, CELL, 1, MEM_32));
-    link_(0, CELL, MEM_32);
-    assert_false(cond(0, CELL, 1, MEM_8)); /* another size */
-    link_(0, CELL, MEM_32);
+    load_link(0, CELL, MEM_32);
+    clear_monitor(0);
+    assert_false(store_cond(0, CELL, 1, MEM_32));
+    load_link(0, CELL, MEM_32);
+    assert_false(store_cond(0, CELL, 1, MEM_8)); /* another size */
+    load_link(0, CELL, MEM_32);
     plain(1, CELL, 7, MEM_32);
-    assert_int_equal(link_(0, CELL, MEM_32), 7); /* anew, and this one counts */
-    assert_true(cond(0, CELL, 8, MEM_32));
+    assert_int_equal(load_link(0, CELL, MEM_32), 7); /* anew, and this one counts */
+    assert_true(store_cond(0, CELL, 8, MEM_32));
 }
 
 /* Own plain stores keep the reservation, but do not bring one back. */
 static void own_stores(void **state)
 {
     (void)state;
-    link_(0, CELL, MEM_32);
+    load_link(0, CELL, MEM_32);
     plain(0, CELL + 8, 1, MEM_32);
     plain(0, OTHER, 1, MEM_32);
-    assert_true(cond(0, CELL, 1, MEM_32));
-    link_(0, CELL, MEM_32);
+    assert_true(store_cond(0, CELL, 1, MEM_32));
+    load_link(0, CELL, MEM_32);
     plain(1, CELL, 1, MEM_32);
     plain(0, CELL, 1, MEM_32);
-    assert_false(cond(0, CELL, 1, MEM_32));
-    link_(0, CELL, MEM_32);
-    link_(1, CELL, MEM_32);
+    assert_false(store_cond(0, CELL, 1, MEM_32));
+    load_link(0, CELL, MEM_32);
+    load_link(1, CELL, MEM_32);
     plain(0, CELL + 8, 1, MEM_32); /* breaks the other's only */
-    assert_false(cond(1, CELL, 2, MEM_32));
-    assert_true(cond(0, CELL, 2, MEM_32));
+    assert_false(store_cond(1, CELL, 2, MEM_32));
+    assert_true(store_cond(0, CELL, 2, MEM_32));
 }
 
 static void swaps(void **state)
@@ -198,11 +139,11 @@ static void swaps(void **state)
     (void)state;
     uint32_t old;
     plain(1, CELL, 0x55, MEM_32);
-    link_(0, CELL, MEM_32);
+    load_link(0, CELL, MEM_32);
     AS(1, old = atomics->swp(v, CELL, 0x66, MEM_32));
     assert_int_equal(old, 0x55);
     assert_true(event_of(0));
-    assert_false(cond(0, CELL, 1, MEM_32));
+    assert_false(store_cond(0, CELL, 1, MEM_32));
 }
 
 /* The window is one frame: watching the next one lets the first go. */
@@ -214,20 +155,20 @@ static void the_window_rolls(void **state)
     *atomics_llsc.head.params[0].value = 1;
     assert_true(atomics->launch(&e));
     plain(1, CELL, 1, MEM_32);
-    link_(0, CELL, MEM_32);
-    assert_int_equal(stops, 1); /* vCPU 1 could store */
+    load_link(0, CELL, MEM_32);
+    assert_int_equal(test_stops, 1); /* vCPU 1 could store */
     plain(1, OTHER, 2, MEM_32);
     assert_int_equal(vcpus[1]->flat.store[MMU_PRIV][CELL >> 12], 0);
     assert_int_not_equal(vcpus[1]->flat.watched[MMU_PRIV][CELL >> 12], 0);
-    link_(1, PAGE_B, MEM_32);
-    assert_int_equal(stops, 2);
+    load_link(1, PAGE_B, MEM_32);
+    assert_int_equal(test_stops, 2);
     assert_int_equal(atomic_load(page_state(CELL)), 0);
     assert_int_equal(vcpus[1]->flat.watched[MMU_PRIV][CELL >> 12], 0);
     assert_true(event_of(0));
     plain(1, CELL, 3, MEM_32);
     assert_int_not_equal(vcpus[1]->flat.store[MMU_PRIV][CELL >> 12], 0); /* unseen from here on, so: */
-    assert_false(cond(0, CELL, 4, MEM_32));
-    assert_true(cond(1, PAGE_B, 4, MEM_32)); /* the younger one stands */
+    assert_false(store_cond(0, CELL, 4, MEM_32));
+    assert_true(store_cond(1, PAGE_B, 4, MEM_32)); /* the younger one stands */
 }
 
 /* Stores to watched frames pay for letting frames go, oldest first, when the next one is watched. */
@@ -236,13 +177,13 @@ static void stores_shrink_the_window(void **state)
     (void)state;
     *atomics_llsc.head.params[1].value = 10;
     for (unsigned k = 0; k < 20; k++)
-        link_(0, (gva)RAM + 0x10000 + k * 0x1000, MEM_32);
+        load_link(0, (gva)RAM + 0x10000 + k * 0x1000, MEM_32);
     for (unsigned k = 0; k < 39; k++)
         plain(1, (gva)RAM + 0x23000, k, MEM_32);
     plain(1, CELL, 1, MEM_32);
-    assert_int_equal(stops, 0);
-    link_(0, CELL, MEM_32); /* has vCPU 1's entry dropped */
-    assert_int_equal(stops, 1);
+    assert_int_equal(test_stops, 0);
+    load_link(0, CELL, MEM_32); /* has vCPU 1's entry dropped */
+    assert_int_equal(test_stops, 1);
     for (unsigned k = 0; k < 20; k++) {
         uint32_t word = atomic_load(page_state(RAM + 0x10000 + k * 0x1000));
         assert_int_equal(word & PAGE_EXCL, k < 3 ? 0 : PAGE_EXCL);
@@ -251,12 +192,12 @@ static void stores_shrink_the_window(void **state)
     for (unsigned k = 0; k < 1000; k++)
         plain(1, CELL, k, MEM_32);
     plain(1, PAGE_B, 1, MEM_32);
-    link_(0, PAGE_B, MEM_32);
+    load_link(0, PAGE_B, MEM_32);
     unsigned left = 0;
     for (gva f = (gva)RAM; f < RAM + (1 << 20); f += 0x1000)
         left += (atomic_load(page_state(f)) & PAGE_EXCL) != 0;
     assert_int_equal(left, 16);
-    assert_true(cond(0, PAGE_B, 1, MEM_32));
+    assert_true(store_cond(0, PAGE_B, 1, MEM_32));
 }
 
 /* -- Races ---------------------------------------------------------------------------------------------------------------- */
@@ -303,8 +244,8 @@ static void plain_stores_beside_exclusives_stand(void **state)
 {
     (void)state;
     plain(1, CELL, 0, MEM_32);
-    link_(0, CELL, MEM_32); /* from here on nobody leaves */
-    AS(0, atomics->clear(v));
+    load_link(0, CELL, MEM_32); /* from here on nobody leaves */
+    clear_monitor(0);
     pthread_t t[3];
     void *lost[3];
     atomic_store(&adding, true);
