@@ -21,6 +21,7 @@ static struct fake_pte {
     uint32_t frame;
     uint8_t bits, shift, domain;
 } ptes[MMU_MODES][VPAGES];
+static bool mapped; /* anything, ever: 16 MiB need not be touched if not */
 
 struct fake_abort fake_abort;
 _Atomic unsigned fake_code_stores, fake_code_kills;
@@ -35,6 +36,7 @@ void fake_watch_saw(struct fake_watch *w, const void *val, size_t bytes)
 
 void fake_map(unsigned mode, gva va, uint32_t bytes, gpa pa, unsigned pte, unsigned shift, unsigned domain)
 {
+    mapped = true;
     for (uint32_t off = 0; off < bytes; off += GUEST_PAGE_SIZE)
         ptes[mode][(va + off) >> 12] =
             (struct fake_pte){(uint32_t)((pa + off) >> 12), (uint8_t)pte, (uint8_t)shift, (uint8_t)domain};
@@ -146,7 +148,8 @@ const struct mmio_ops test_device = {touch_read, touch_write};
 void test_machine(unsigned cpus, uint64_t ram_bytes)
 {
     struct error e = {0};
-    memset(ptes, 0, sizeof(ptes));
+    if (mapped)
+        memset(ptes, 0, sizeof(ptes));
     fake_code_stores = fake_code_kills = 0;
     test_device_touched = 0;
     CHECK(mem_add_ram(TEST_RAM, ram_bytes, &e), "%s", e.text);
