@@ -146,7 +146,7 @@ ts = [threading.Thread(target=work) for _ in range(8)]
 [t.start() for t in ts]; [t.join() for t in ts]
 print(n)'
 }
-# By hand, with the package libpython3.11-testsuite; 1 GiB of memory.
+# By hand, with the packages python3 and libpython3.11-testsuite; 1 GiB of memory.
 p_python_tests() {
     for t in math cmath float struct decimal long int zlib hashlib threading thread queue; do
         quiet python3 -m test -q --timeout 600 test_$t && tail -n 1 /tmp/log | sed "s/^/test_$t /"
