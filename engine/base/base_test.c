@@ -1,5 +1,5 @@
 /*
- * base_test.c — bits, errors, log categories, random numbers
+ * base_test.c — bits, errors, log categories, random numbers, histograms
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "engine/base/base.h"
+#include "engine/base/histogram.h"
 #include "engine/base/log.h"
 #include "engine/base/rng.h"
 
@@ -82,6 +83,17 @@ static void test_now_goes_forward(void **state)
     assert_true(now_ns() >= t);
 }
 
+static void test_percentiles(void **state)
+{
+    (void)state;
+    static struct histogram h;
+    for (uint64_t i = 1; i <= 100000; i++)
+        hist_add(&h, i);
+    assert_in_range(hist_percentile(&h, 50), 45000, 55000);
+    assert_in_range(hist_percentile(&h, 99), 93000, 100000);
+    assert_int_equal(h.max, 100000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +102,7 @@ int main(void)
         cmocka_unit_test(test_log_parse),
         cmocka_unit_test(test_rng_is_reproducible),
         cmocka_unit_test(test_now_goes_forward),
+        cmocka_unit_test(test_percentiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

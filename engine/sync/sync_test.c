@@ -1,8 +1,7 @@
 /*
- * sync_test.c — the quiescent state, work, sleep and grace periods under threads
+ * sync_test.c — the quiescent state, work, sleep and holding under threads
  *
- * The vCPUs here run no guest: their loop is the smallest that keeps the rules of sync.h (safepoint when wanted, an RCU
- * quiescent state when asked). Each test forces one path; the stress test mixes them, seeded.
+ * Each test forces one path.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,75 +10,16 @@
 
 #include <cmocka.h>
 
-#include "engine/base/histogram.h"
-#include "engine/base/rng.h"
 #include "engine/sync/rcu.h"
-#include "engine/sync/sync.h"
-#include "engine/vcpu/vcpu_alloc.h"
+#include "engine/sync/sync_testlib.h"
 
-#define N 4
-
-static _Atomic unsigned in_section, inside_loop, violations;
-static _Atomic uint64_t passes[N], work_seen[N];
-static void (*each_pass)(struct vcpu *v);
-
-static void body(struct vcpu *v)
-{
-    for (;;) {
-        uint32_t poll = atomic_load_explicit(&v->poll, memory_order_relaxed);
-        if (poll & POLL_FLUSH)
-            rcu_safepoint(v);
-        if (sync_wanted(v) && !sync_safepoint(v))
-            return;
-        /* What stands for translated code: nobody may be quiescent-exclusive now (S1). */
-        atomic_fetch_add(&inside_loop, 1);
-        if (atomic_load(&in_section))
-            atomic_fetch_add(&violations, 1);
-        atomic_fetch_sub(&inside_loop, 1);
-        atomic_fetch_add_explicit(&passes[v->index], 1, memory_order_relaxed);
-        if (each_pass)
-            each_pass(v);
-    }
-}
+static _Atomic uint64_t work_seen[N];
 
 static int set_up(void **state)
 {
-    (void)state;
-    struct error e = {0};
-    for (unsigned i = 0; i < N; i++) {
-        assert_true(vcpu_alloc(i, &e));
-        assert_true(sync_init_vcpu(vcpus[i], &e));
-        passes[i] = work_seen[i] = 0;
-    }
-    nvcpus = N;
-    violations = 0;
-    each_pass = NULL;
-    rcu_engine_init();
-    return 0;
-}
-
-static void start(void (*fn)(struct vcpu *v))
-{
-    struct error e = {0};
-    each_pass = fn;
-    sync_stop_clear();
-    assert_true(sync_start(body, &e));
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rcu_engine_stop();
     for (unsigned i = 0; i < N; i++)
-        sync_free_vcpu(vcpus[i]);
-    vcpu_free_all();
-    return 0;
-}
-
-static void stop(void)
-{
-    sync_stop_all();
-    sync_join();
+        work_seen[i] = 0;
+    return loops_set_up(state);
 }
 
 static void section(struct vcpu *v, uintptr_t arg)
@@ -107,12 +47,12 @@ static void quiescent_sections_exclude(void **state)
 {
     (void)state;
     sections = 0;
-    start(all_want_sections);
+    loops_start(all_want_sections);
     usleep(200000);
     quiesce_begin(NULL); /* a thread that is no vCPU may too */
     section(NULL, (uintptr_t)&sections);
     quiesce_end(NULL);
-    stop();
+    loops_stop();
     assert_int_equal(violations, 0);
     assert_true(sections > N);
 }
@@ -154,9 +94,9 @@ static void broadcasts_are_acknowledged(void **state)
 {
     (void)state;
     missed = 0;
-    start(broadcast);
+    loops_start(broadcast);
     usleep(200000);
-    stop();
+    loops_stop();
     assert_int_equal(missed, 0);
     for (unsigned i = 0; i < N; i++)
         assert_true(completed[i] > 0);
@@ -165,11 +105,11 @@ static void broadcasts_are_acknowledged(void **state)
 static void work_runs_once_in_its_thread(void **state)
 {
     (void)state;
-    start(NULL);
+    loops_start(NULL);
     for (unsigned i = 0; i < 1000; i++)
         sync_run_on(vcpus[i % N], see_work, 0);
     usleep(100000);
-    stop();
+    loops_stop();
     for (unsigned i = 0; i < N; i++)
         assert_int_equal(work_seen[i], 1000 / N);
 }
@@ -178,8 +118,8 @@ static void work_runs_once_in_its_thread(void **state)
 static void late_work_is_dropped(void **state)
 {
     (void)state;
-    start(NULL);
-    stop();
+    loops_start(NULL);
+    loops_stop();
     for (unsigned i = 0; i < 10; i++)
         sync_run_on(vcpus[i % N], see_work, 0);
     for (unsigned i = 0; i < N; i++)
@@ -199,11 +139,11 @@ static void equal_requests_coalesce(void **state)
 {
     (void)state;
     coalesced = 0;
-    start(NULL);
+    loops_start(NULL);
     for (unsigned i = 0; i < 10000; i++)
         sync_safe_work_async(slow_section, 7);
     usleep(100000);
-    stop();
+    loops_stop();
     assert_in_range(coalesced, 1, 1000);
 }
 
@@ -218,7 +158,7 @@ static void sleep_wfi(struct vcpu *v)
 static void sleepers_hold_up_nobody(void **state)
 {
     (void)state;
-    start(sleep_wfi);
+    loops_start(sleep_wfi);
     usleep(50000);
     uint64_t begin = now_ns();
     quiesce_begin(NULL);
@@ -234,7 +174,7 @@ static void sleepers_hold_up_nobody(void **state)
     vcpu_set_line(1, LINE_IRQ, true);
     usleep(50000);
     assert_true(passes[1] > before);
-    stop();
+    loops_stop();
 }
 
 static void wait_for_event(struct vcpu *v)
@@ -246,7 +186,7 @@ static void wait_for_event(struct vcpu *v)
 static void events_are_kept(void **state)
 {
     (void)state;
-    start(wait_for_event);
+    loops_start(wait_for_event);
     usleep(50000);
     for (unsigned i = 0; i < 100; i++) {
         uint64_t before = passes[2];
@@ -255,7 +195,7 @@ static void events_are_kept(void **state)
             usleep(1000);
         assert_int_equal(passes[2], before + 1);
     }
-    stop();
+    loops_stop();
 }
 
 static void wait_for_time(struct vcpu *v)
@@ -276,7 +216,7 @@ static void switch_on(struct vcpu *v, uintptr_t arg)
 static void other_sleeps(void **state)
 {
     (void)state;
-    start(wait_for_time);
+    loops_start(wait_for_time);
     usleep(200000);
     assert_in_range(passes[0], 2, 41); /* not early; late as the host likes */
     uint64_t off = passes[1], waits = passes[2];
@@ -297,7 +237,7 @@ static void other_sleeps(void **state)
     for (unsigned ms = 0; ms < 2000 && passes[2] == waits; ms++)
         usleep(1000);
     assert_true(passes[2] > waits);
-    stop();
+    loops_stop();
     assert_true(vcpu_thread(vcpus[0])->timed_out);
 }
 
@@ -312,7 +252,7 @@ static void stand_still(void)
 
 static void all_run(void)
 {
-    start(NULL);
+    loops_start(NULL);
     for (unsigned i = 0; i < N; i++)
         while (!passes[i])
             usleep(100);
@@ -353,7 +293,7 @@ static void the_held_run_no_guest_code(void **state)
         rcu_wait_deferred(); /* and nobody waits for them */
         sync_let_go(mask);
     }
-    stop();
+    loops_stop();
 }
 
 /* However soon it is held again, who is let go gets on. */
@@ -373,7 +313,7 @@ static void who_is_let_go_gets_on(void **state)
         for (unsigned i = 0; i < N; i++)
             assert_true(passes[i] > before[i]);
     }
-    stop(); /* the end lets all go */
+    loops_stop(); /* the end lets all go */
 }
 
 static void sleep_once(struct vcpu *v)
@@ -386,7 +326,7 @@ static void sleep_once(struct vcpu *v)
 static void a_held_sleeper_sleeps_on(void **state)
 {
     (void)state;
-    start(sleep_once);
+    loops_start(sleep_once);
     until_asleep(1);
     until_asleep(2);
     sync_hold(BIT(1));
@@ -407,86 +347,12 @@ static void a_held_sleeper_sleeps_on(void **state)
         usleep(1000);
     atomic_fetch_and(&vcpus[2]->poll, ~(uint32_t)POLL_STEP);
     vcpu_set_line(1, LINE_IRQ, false);
-    stop();
-}
-
-/* -- Grace periods ----------------------------------------------------------------------------------------------------------------- */
-
-struct thing {
-    struct deferred head;
-    unsigned value;
-};
-static _Atomic(struct thing *) shared;
-static _Atomic unsigned poisoned, freed;
-
-static void free_thing(struct deferred *head)
-{
-    struct thing *t = container_of(head, struct thing, head);
-    t->value = 0xdead;
-    free(t);
-    atomic_fetch_add(&freed, 1);
-}
-
-/* vCPU 0 replaces the thing, the others read it between safepoints. */
-static void read_and_replace(struct vcpu *v)
-{
-    if (v->index == 0 && passes[0] % 128 == 0) {
-        struct thing *fresh = calloc(1, sizeof *fresh);
-        fresh->value = 1;
-        struct thing *old = atomic_exchange(&shared, fresh);
-        if (old)
-            rcu_defer(&old->head, free_thing);
-    } else {
-        struct thing *t = atomic_load(&shared);
-        if (t && t->value != 1)
-            atomic_fetch_add(&poisoned, 1);
-    }
-}
-
-static void grace_periods_protect_readers(void **state)
-{
-    (void)state;
-    poisoned = freed = 0;
-    start(read_and_replace);
-    usleep(300000);
-    stop();
-    rcu_wait_deferred();
-    free(shared);
-    shared = NULL;
-    assert_int_equal(poisoned, 0);
-    assert_true(freed > 0);
-}
-
-/* The vCPUs announce only when they are asked to; a wait with nothing deferred, or with all of it done, must ask too. */
-static void waits_end_while_vcpus_run(void **state)
-{
-    (void)state;
-    start(NULL);
-    for (unsigned i = 0; i < N; i++) {
-        while (!passes[i])
-            usleep(100);
-    }
-    for (unsigned i = 0; i < 20; i++)
-        rcu_wait_deferred();
-    stop();
-}
-
-/* -- Ranks, histograms ---------------------------------------------------------------------------------------------------------------- */
-
-static void percentiles(void **state)
-{
-    (void)state;
-    static struct histogram h;
-    for (uint64_t i = 1; i <= 100000; i++)
-        hist_add(&h, i);
-    assert_in_range(hist_percentile(&h, 50), 45000, 55000);
-    assert_in_range(hist_percentile(&h, 99), 93000, 100000);
-    assert_int_equal(h.max, 100000);
+    loops_stop();
 }
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, loops_tear_down)
     const struct CMUnitTest tests[] = {
         T(quiescent_sections_exclude),
         T(broadcasts_are_acknowledged),
@@ -499,9 +365,6 @@ int main(void)
         T(the_held_run_no_guest_code),
         T(who_is_let_go_gets_on),
         T(a_held_sleeper_sleeps_on),
-        T(grace_periods_protect_readers),
-        T(waits_end_while_vcpus_run),
-        cmocka_unit_test(percentiles),
     };
 #undef T
     return cmocka_run_group_tests(tests, NULL, NULL);
