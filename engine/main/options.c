@@ -7,14 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/base/log.h"
-#include "engine/exec/chaos.h"
-#include "engine/exec/exec.h"
-#include "engine/gdb/server.h"
 #include "engine/main/json.h"
-#include "engine/main/pin.h"
-
-#define RAM_MIN (UINT64_C(1) << 20)
+#include "engine/main/words.h"
 
 enum kind { FLAG, NUM, SIZE, CHOICE, TEXT, MAYBE };
 
@@ -36,72 +30,7 @@ static const struct option_row rows[] = {
 #undef SECTION
 };
 
-/* -- Names that are nearly right ------------------------------------------------------------------------------------------ */
-
-/* Edit distance, at most 31 characters each. */
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned row[32], na = (unsigned)strlen(a), nb = (unsigned)strlen(b);
-    if (na > 31 || nb > 31)
-        return UINT32_MAX;
-    for (unsigned j = 0; j <= nb; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= na; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= nb; j++) {
-            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[nb];
-}
-
-const char *nearest_name(const char *typed, const char *(*name)(size_t i))
-{
-    const char *best = NULL, *s;
-    unsigned least = strlen(typed) / 3 + 2;
-    for (size_t i = 0; (s = name(i)); i++) {
-        unsigned d = distance(typed, s);
-        if (d < least) {
-            least = d;
-            best = s;
-        }
-    }
-    return best;
-}
-
-static const char *option_name(size_t i)
-{
-    size_t n = 0;
-    for (size_t j = 0; j < ARRAY_SIZE(rows); j++)
-        if (!rows[j].section && n++ == i)
-            return rows[j].name;
-    return i - n < naxes ? axes[i - n].name : NULL;
-}
-
-static const char *machine_name(size_t i)
-{
-    return machine_types[i] ? machine_types[i]->name : NULL;
-}
-
 /* -- Values ---------------------------------------------------------------------------------------------------------------- */
-
-/* A size in the largest unit that it is a multiple of. */
-static const char *size_text(uint64_t x, char *buf, size_t n)
-{
-    static const char *const units[] = {"", "K", "M", "G"};
-    unsigned unit = 0;
-    for (; unit < 3 && x && !(x & 1023); unit++)
-        x >>= 10;
-    snprintf(buf, n, "%" PRIu64 "%s", x, units[unit]);
-    return buf;
-}
 
 static bool parse_number(const struct option_row *r, const char *text, uint64_t *out, struct error *e)
 {
@@ -184,6 +113,15 @@ static bool set_option(struct run_options *o, const struct option_row *r, const 
 
 /* -- The command line -------------------------------------------------------------------------------------------------------- */
 
+static const char *option_name(size_t i)
+{
+    size_t n = 0;
+    for (size_t j = 0; j < ARRAY_SIZE(rows); j++)
+        if (!rows[j].section && n++ == i)
+            return rows[j].name;
+    return i - n < naxes ? axes[i - n].name : NULL;
+}
+
 static bool parse_word(struct run_options *o, const char *word, struct error *e)
 {
     char name[32];
@@ -239,119 +177,6 @@ bool options_parse(struct run_options *o, char **argv, struct error *e)
         break;
     }
     return true;
-}
-
-/* -- Resolving ------------------------------------------------------------------------------------------------------------------ */
-
-static bool find_machine(struct resolved *r, const char *name, struct error *e)
-{
-    char names[256] = "";
-    for (unsigned i = 0; machine_types[i]; i++) {
-        if (!strcmp(machine_types[i]->name, name)) {
-            r->machine = machine_types[i];
-            return true;
-        }
-        size_t used = strlen(names);
-        snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", machine_types[i]->name);
-    }
-    const char *near = nearest_name(name, machine_name);
-    error_set(e, 2, "--machine=%s: no such machine%s%s%s; choose one of: %s", name, near ? "; do you mean " : "",
-              near ? near : "", near ? "?" : "", names);
-    return false;
-}
-
-static bool parse_dump(struct resolved *r, const struct run_options *o, struct error *e)
-{
-    static const struct {
-        const char *name;
-        uint32_t bit;
-    } parts[] = {{"guest", DUMP_GUEST}, {"ir", DUMP_IR}, {"host", DUMP_HOST}};
-
-    r->dump_hi = UINT32_MAX;
-    for (const char *p = o->dump; p && *p;) {
-        size_t n = strcspn(p, ",");
-        uint32_t bit = 0;
-        for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-            if (strlen(parts[i].name) == n && !memcmp(parts[i].name, p, n))
-                bit = parts[i].bit;
-        if (!bit) {
-            error_set(e, 2, "--dump=%s: write a list of guest, ir, host", o->dump);
-            return false;
-        }
-        r->dump |= bit;
-        p += n;
-        p += *p == ',';
-    }
-    if (!o->dump_pc)
-        return true;
-    const char *text = o->dump_pc, *dots = strstr(text, "..");
-    char *end = NULL, *end2 = NULL;
-    uint64_t lo = strtoull(text, &end, 16), hi = dots ? strtoull(dots + 2, &end2, 16) : lo;
-    if (end == text || (dots ? end != dots || end2 == dots + 2 || *end2 : *end) || lo > hi || hi > UINT32_MAX) {
-        error_set(e, 2, "--dump-pc=%s: write two addresses in hexadecimal, the lower one first: 80000000..800000ff",
-                  text);
-        return false;
-    }
-    r->dump_lo = (uint32_t)lo;
-    r->dump_hi = (uint32_t)hi;
-    if (!r->dump)
-        r->dump = DUMP_GUEST;
-    return true;
-}
-
-static bool check_combination(const struct run_options *o, const struct resolved *r, struct error *e)
-{
-    char why[400];
-    if (axes_conflict(r->scheme, why, sizeof why)) {
-        error_set(e, 2, "%s", why);
-        return false;
-    }
-    if (o->smp > r->machine->cpus_max) {
-        error_set(e, 2, "--smp=%" PRIu64 ": %s has at most %u CPUs", o->smp, r->machine->name, r->machine->cpus_max);
-        return false;
-    }
-    if (o->memory < RAM_MIN || o->memory > r->machine->ram_max || o->memory % RAM_MIN) {
-        char size[32], max[32];
-        error_set(e, 2, "--memory=%s: %s takes 1M to %s of RAM in whole M", size_text(o->memory, size, sizeof size),
-                  r->machine->name, size_text(r->machine->ram_max, max, sizeof max));
-        return false;
-    }
-    if (o->insns && o->smp != 1) {
-        error_set(e, 2, "--insns=%" PRIu64 " counts on one vCPU: use it with --smp=1", o->insns);
-        return false;
-    }
-    if (o->gdb && (o->insns || o->step)) {
-        error_set(e, 2, "--gdb steps by itself: leave out --%s", o->insns ? "insns" : "step");
-        return false;
-    }
-    if (o->gdb_nowait && !o->gdb) {
-        error_set(e, 2, "--gdb-nowait says how --gdb begins; give --gdb=PORT or --gdb=unix:PATH too");
-        return false;
-    }
-    if (o->stats && *o->stats && (strncmp(o->stats, "json:", 5) || !o->stats[5])) {
-        error_set(e, 2, "--stats=%s: write --stats for a table or --stats=json:FILE for a file", o->stats);
-        return false;
-    }
-    if (o->print_config && *o->print_config && strcmp(o->print_config, "json")) {
-        error_set(e, 2, "--print-config=%s: the only form is json", o->print_config);
-        return false;
-    }
-    return true;
-}
-
-bool options_resolve(struct resolved *r, const struct run_options *o, struct error *e)
-{
-    memset(r, 0, sizeof *r);
-    if (!find_machine(r, o->machine, e))
-        return false;
-    for (unsigned i = 0; i < naxes; i++) {
-        const char *text = o->axis[i] ? o->axis[i] : axes[i].schemes[axes[i].def]->name;
-        r->scheme[i] = axis_parse(&axes[i], text, o->allow_unsound, e);
-        if (!r->scheme[i])
-            return false;
-    }
-    return parse_dump(r, o, e) && (!o->log || log_parse(o->log, e)) && (!o->chaos || chaos_parse(o->chaos, e)) &&
-           (!o->gdb || gdb_address_check(o->gdb, e)) && pin_check(o->pin, e) && check_combination(o, r, e);
 }
 
 /* -- Printing -------------------------------------------------------------------------------------------------------------------- */

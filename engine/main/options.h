@@ -36,7 +36,7 @@ bool options_parse(struct run_options *o, char **argv, struct error *e);
 
 void options_help(FILE *out);
 
-/* What launch makes of the options. */
+/* What launch makes of the options (resolve.c). */
 struct resolved {
     const struct strategy *scheme[MAX_AXES]; /* in the order of axes[] */
     const struct machine_type *machine;
@@ -47,8 +47,5 @@ bool options_resolve(struct resolved *r, const struct run_options *o, struct err
 
 /* One JSON object, without a line end. */
 void options_print_json(FILE *out, const struct run_options *o, const struct resolved *r);
-
-/* For sentences: the name among those of the table that is nearest to what was typed, or NULL. */
-const char *nearest_name(const char *typed, const char *(*name)(size_t i));
 
 #endif

@@ -12,6 +12,7 @@
 #include "engine/base/rng.h"
 #include "engine/main/json.h"
 #include "engine/main/options.h"
+#include "engine/main/words.h"
 
 #define WORDS_MAX 8
 
