@@ -8,17 +8,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "engine/arm/arm.h"
-#include "engine/arm/helpers.h"
 #include "engine/arm/state.h"
 #include "engine/interp/interp.h"
 #include "engine/mem/softmmu.h"
+#include "engine/tb/code.h"
 #include "engine/tb/tb.h"
 #include "engine/vcpu/vcpu_alloc.h"
-#include "engine/x64/stubs.h"
 #include "engine/x64/x64.h"
 #include "strategies/atomics/atomics.h"
 
@@ -37,8 +34,6 @@ enum {
 };
 
 static struct vcpu *cpu;
-static uint8_t *code_rw, *code_rx;
-static size_t stub_bytes;
 static struct ir_block ir;
 
 /* -- Making the machine --------------------------------------------------------------------------------- */
@@ -70,50 +65,6 @@ static void make_page_table(bool faults)
     softmmu_flush_all(cpu);
 }
 
-static const void *no_block(struct vcpu *v, uint32_t pc_t)
-{
-    (void)v;
-    (void)pc_t;
-    return NULL;
-}
-
-static void (*const helper_functions[])(void) = {
-#define HELPER(id, function, args, result, attrs) (void (*)(void)) function,
-#include "engine/ir/helpers.def"
-#undef HELPER
-};
-
-static bool init_jit(struct error *e)
-{
-    int fd = memfd_create("difftest", 0);
-    if (fd < 0 || ftruncate(fd, CODE_BYTES) != 0) {
-        error_set(e, 1, "no memory for code");
-        return false;
-    }
-    code_rw = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    code_rx = mmap(NULL, CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-    close(fd);
-    if (code_rw == MAP_FAILED || code_rx == MAP_FAILED) {
-        error_set(e, 1, "no memory for code");
-        return false;
-    }
-    struct x64_calls calls = {
-        .load = slow_load,
-        .load64 = slow_load64,
-        .store = slow_store,
-        .store64 = slow_store64,
-        .ldm = slow_ldm,
-        .stm = slow_stm,
-        .jump_cache_miss = no_block,
-    };
-    for (unsigned i = 0; i < ir_helper_count; i++)
-        calls.helper[i] = helper_functions[i];
-    if (x64_stubs_build((struct code_span){code_rw, code_rx, CODE_BYTES}, &calls, &stub_bytes))
-        return true;
-    error_set(e, 1, "no room for stubs");
-    return false;
-}
-
 bool local_init(bool jit, bool faults, struct error *e)
 {
     if (!mem_add_ram(LOW_RAM, LOW_BYTES, e) || !mem_add_ram(HIGH_RAM, HIGH_BYTES, e) || !vcpu_alloc(0, e))
@@ -130,7 +81,7 @@ bool local_init(bool jit, bool faults, struct error *e)
     cpu->sys.cpacr = CPACR_CP10 | CPACR_CP11;
     cpu->sys.fpexc = FPEXC_EN;
     make_page_table(faults);
-    return !jit || init_jit(e);
+    return !jit || (code_memory_init(CODE_BYTES, e) && x64_init(e));
 }
 
 void local_free(void)
@@ -138,10 +89,7 @@ void local_free(void)
     softmmu_free(cpu);
     vcpu_free_all();
     mem_free_all();
-    if (code_rw) {
-        munmap(code_rw, CODE_BYTES);
-        munmap(code_rx, CODE_BYTES);
-    }
+    code_memory_free();
 }
 
 void local_load(const struct batch *im)
@@ -164,7 +112,7 @@ void local_print_ir(void)
 
 static void run_jit(uint32_t pc, uint32_t flags)
 {
-    size_t stubs = ALIGN_UP(stub_bytes, (size_t)64);
+    struct code_span stubs = code_stub_space();
     struct tb *tb = tb_alloc(64);
     struct x64_code code;
     struct x64_request rq = {
@@ -175,7 +123,7 @@ static void run_jit(uint32_t pc, uint32_t flags)
         .page_ppn = {pc >> 12, UINT64_MAX},
         .no_chain = true,
         .atomics = atomics,
-        .span = {code_rw + stubs, code_rx + stubs, CODE_BYTES - stubs},
+        .span = {stubs.rw + stubs.bytes, stubs.rx + stubs.bytes, CODE_BYTES},
     };
     CHECK(x64_translate(&rq, &code), "block at 0x%x does not fit", pc);
     if (local_verbose)
