@@ -310,14 +310,21 @@ uint32_t call_readc(const struct call *c)
     return read_in(c, &ch, 1) ? ch : ERROR;
 }
 
-uint32_t call_istty(const struct call *c, uint32_t param)
+/* A copy of the handle that is the call's only parameter. Returns 0, or what is wrong. */
+static int handle_param(const struct call *c, uint32_t param, struct handle *copy)
 {
     uint32_t w[1];
-    struct handle h;
     if (!call_get_words(c, param, w, 1))
-        return call_fail(EFAULT);
-    if (!get_handle(w[0], &h))
-        return call_fail(EBADF);
+        return EFAULT;
+    return get_handle(w[0], copy) ? 0 : EBADF;
+}
+
+uint32_t call_istty(const struct call *c, uint32_t param)
+{
+    struct handle h;
+    int err = handle_param(c, param, &h);
+    if (err)
+        return call_fail(err);
     return h.kind == TTY_IN || h.kind == TTY_OUT || h.kind == TTY_ERR;
 }
 
@@ -342,12 +349,10 @@ uint32_t call_seek(const struct call *c, uint32_t param)
 
 uint32_t call_flen(const struct call *c, uint32_t param)
 {
-    uint32_t w[1];
     struct handle h;
-    if (!call_get_words(c, param, w, 1))
-        return call_fail(EFAULT);
-    if (!get_handle(w[0], &h))
-        return call_fail(EBADF);
+    int err = handle_param(c, param, &h);
+    if (err)
+        return call_fail(err);
     if (h.kind != HOST_FILE && h.kind != FEATURES)
         return call_fail(ESPIPE);
     if (h.bytes > INT32_MAX)
