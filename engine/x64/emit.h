@@ -140,6 +140,9 @@ struct group {
     int32_t at, lo, hi; /* offsets from root: where reg points, what has been checked to be in the page */
 };
 
+/* Which zeros are exact: none; all; those whose operand n, or n or m, or n in double precision is zero. */
+enum zero_kind { ZERO_NEVER, ZERO_EXACT, ZERO_OF_N, ZERO_OF_EITHER, ZERO_OF_WIDE_N };
+
 /* An operation of VFP or Advanced SIMD that its helper does instead when the operands are not of the common kind. */
 struct slow_call {
     struct x64_label entry; /* jumped to from the straight line */
@@ -148,7 +151,7 @@ struct slow_call {
     struct x64_label product_zero, product_ok; /* the same for the product in a multiply-accumulate */
     uint8_t helper, nargs;                     /* enum helper_id */
     uint8_t keep;                              /* scratch registers with values */
-    uint8_t kind;                              /* which zeros are exact */
+    uint8_t kind;                              /* enum zero_kind */
     int8_t tmp, n, m;                          /* a scratch register; xmm registers of the operands */
     int8_t result, product;                    /* xmm registers; product -1: none */
     bool wide, reload;                         /* double precision; the result's register is loaded before back */
@@ -338,6 +341,12 @@ void vreg_end_op(struct xlate *x);
 bool vreg_any(const struct xlate *x);
 bool vreg_env(size_t env, unsigned *off); /* is this offset in struct vcpu one of v->vfp[]'s? */
 
+/* -- slow_call.c ------------------------------------------------------------------------------------ */
+
+/* All registers of the op must have been chosen: what is emitted between here and `back` is not run by the slow path. */
+struct slow_call *slow_new(struct xlate *x, unsigned nargs, const uint32_t arg[3]);
+void slow_emit_all(struct xlate *x);
+
 /* -- lower_*.c ----------------------------------------------------------------------------------------------------------------- */
 
 void lower_alu(struct xlate *x);
@@ -350,9 +359,6 @@ void lower_call(struct xlate *x);
 bool lower_fp(struct xlate *x);
 bool lower_vec(struct xlate *x);
 void lower_fp_flags(struct xlate *x);
-/* All registers of the op must have been chosen: what is emitted between here and `back` is not run by the slow path. */
-struct slow_call *slow_new(struct xlate *x, unsigned nargs, const uint32_t arg[3]);
-void slow_emit_all(struct xlate *x);
 void lower_flow(struct xlate *x);
 
 /* --count-insns: n more, or fewer, guest instructions were begun. */
