@@ -13,12 +13,11 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <signal.h>
-#include <termios.h>
 #include <unistd.h>
+
+#include "machines/console_tty.h"
 
 #define OUT_MAX ((size_t)4 << 20)
 #define IN_MAX  256
@@ -176,112 +175,6 @@ void console_on_wait(void (*fn)(void))
     pthread_mutex_unlock(&lock);
 }
 
-/* -- A terminal of the guest's own ------------------------------------------------------------------ */
-
-#define ESCAPE ('A' & 0x1f)
-
-static struct {
-    bool wanted; /* const after console_start */
-    void (*leave)(void);
-    bool (*monitor)(const char *line);
-    struct termios before;
-    _Atomic bool active; /* the terminal is changed. W: main, whoever restores; R: any */
-    /* console thread only */
-    bool escaped, in_monitor;
-    char line[80];
-    size_t line_used;
-} raw;
-
-void console_raw(void (*leave)(void), bool (*monitor)(const char *line))
-{
-    raw.wanted = true;
-    raw.leave = leave;
-    raw.monitor = monitor;
-}
-
-void console_restore(void)
-{
-    if (atomic_exchange_explicit(&raw.active, false, memory_order_acq_rel))
-        tcsetattr(fd_in, TCSANOW, &raw.before);
-}
-
-static void restore_and_die(int number)
-{
-    console_restore();
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
-static void raw_begin(void)
-{
-    struct termios t;
-    if (!raw.wanted || fd_in < 0 || !isatty(fd_in) || tcgetpgrp(fd_in) != getpgrp() || tcgetattr(fd_in, &t))
-        return;
-    static const int deadly[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
-    for (size_t i = 0; i < ARRAY_SIZE(deadly); i++)
-        signal(deadly[i], restore_and_die);
-    raw.before = t;
-    atomic_store_explicit(&raw.active, true, memory_order_release);
-    t.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
-    t.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
-    t.c_cc[VMIN] = 1;
-    t.c_cc[VTIME] = 0;
-    tcsetattr(fd_in, TCSANOW, &t); /* output keeps its line ends: what we say has them */
-}
-
-void console_monitor_print(const char *text)
-{
-    console_put(text, strlen(text));
-}
-
-static void monitor_key(unsigned char ch)
-{
-    if (ch == '\r' || ch == '\n') {
-        raw.line[raw.line_used] = 0;
-        raw.line_used = 0;
-        console_monitor_print("\n");
-        raw.in_monitor = raw.monitor(raw.line);
-        if (raw.in_monitor)
-            console_monitor_print("(dbtlab) ");
-    } else if ((ch == 8 || ch == 127) && raw.line_used) {
-        raw.line_used--;
-        console_monitor_print("\b \b");
-    } else if (ch >= ' ' && ch < 127 && raw.line_used < sizeof raw.line - 1) {
-        raw.line[raw.line_used++] = (char)ch;
-        console_put(&ch, 1);
-    }
-}
-
-/* Takes our keys out; the number of bytes left for the guest. */
-static size_t our_keys(unsigned char *buf, size_t bytes)
-{
-    size_t left = 0;
-    if (!atomic_load_explicit(&raw.active, memory_order_acquire))
-        return bytes;
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned char ch = buf[i];
-        if (raw.escaped) {
-            raw.escaped = false;
-            if (ch == 'x' || ch == 'X') {
-                raw.leave();
-            } else if ((ch == 'c' || ch == 'C') && raw.monitor) {
-                raw.in_monitor = !raw.in_monitor;
-                raw.line_used = 0;
-                console_monitor_print(raw.in_monitor ? "\n(dbtlab) " : "\n");
-            } else if (ch == ESCAPE || ch == 'a') {
-                buf[left++] = ESCAPE;
-            }
-        } else if (ch == ESCAPE) {
-            raw.escaped = true;
-        } else if (raw.in_monitor) {
-            monitor_key(ch);
-        } else {
-            buf[left++] = ch;
-        }
-    }
-    return left;
-}
-
 /* -- The thread ---------------------------------------------------------------------------------- */
 
 /* A read from a terminal that another job owns would stop the whole process (SIGTTIN). */
@@ -299,7 +192,7 @@ static void read_input(int fd, size_t space)
 
     bool ended = n <= 0;
     if (!ended)
-        n = (ssize_t)our_keys(buf, (size_t)n);
+        n = (ssize_t)console_tty_keys(buf, (size_t)n);
     pthread_mutex_lock(&lock);
     if (ended)
         in_ended = true;
@@ -426,8 +319,7 @@ bool console_start(struct error *e)
         error_set(e, 1, "cannot start the console thread: %s", strerror(err));
     } else {
         pthread_setname_np(thread, "console");
-        raw_begin();
-        wanted = wanted || atomic_load_explicit(&raw.active, memory_order_relaxed);
+        wanted |= console_tty_begin(fd_in);
         wake_thread_locked();
     }
     bool ok = running;

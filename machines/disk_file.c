@@ -16,25 +16,10 @@
 
 /* -- Transfers ----------------------------------------------------------------------------------- */
 
-static bool read_all(int fd, uint8_t *buf, size_t bytes, uint64_t at)
+static bool transfer_all(int fd, uint8_t *buf, size_t bytes, uint64_t at, bool write)
 {
     while (bytes) {
-        ssize_t n = pread(fd, buf, bytes, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        buf += n;
-        at += (uint64_t)n;
-        bytes -= (size_t)n;
-    }
-    return true;
-}
-
-static bool write_all(int fd, const uint8_t *buf, size_t bytes, uint64_t at)
-{
-    while (bytes) {
-        ssize_t n = pwrite(fd, buf, bytes, (off_t)at);
+        ssize_t n = write ? pwrite(fd, buf, bytes, (off_t)at) : pread(fd, buf, bytes, (off_t)at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -56,14 +41,14 @@ static bool cow_piece(struct disk_file *d, uint8_t *buf, size_t bytes, uint64_t 
 {
     uint64_t page = at / COW_PAGE, base = page * COW_PAGE, end = d->sectors * SECTOR;
     if (!write)
-        return read_all(overlaid(d, page) ? d->overlay_fd : d->fd, buf, bytes, at);
+        return transfer_all(overlaid(d, page) ? d->overlay_fd : d->fd, buf, bytes, at, false);
     if (!overlaid(d, page) && bytes != COW_PAGE) {
         uint8_t whole[COW_PAGE];
         size_t n = end - base < COW_PAGE ? (size_t)(end - base) : COW_PAGE;
-        if (!read_all(d->fd, whole, n, base) || !write_all(d->overlay_fd, whole, n, base))
+        if (!transfer_all(d->fd, whole, n, base, false) || !transfer_all(d->overlay_fd, whole, n, base, true))
             return false;
     }
-    if (!write_all(d->overlay_fd, buf, bytes, at))
+    if (!transfer_all(d->overlay_fd, buf, bytes, at, true))
         return false;
     d->overlay_has[page / 8] |= (uint8_t)(1u << page % 8);
     return true;
@@ -72,7 +57,7 @@ static bool cow_piece(struct disk_file *d, uint8_t *buf, size_t bytes, uint64_t 
 bool disk_file_transfer(struct disk_file *d, uint8_t *buf, size_t bytes, uint64_t at, bool write)
 {
     if (d->overlay_fd < 0)
-        return write ? write_all(d->fd, buf, bytes, at) : read_all(d->fd, buf, bytes, at);
+        return transfer_all(d->fd, buf, bytes, at, write);
     while (bytes) {
         size_t n = COW_PAGE - at % COW_PAGE;
         n = n < bytes ? n : bytes;

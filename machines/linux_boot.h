@@ -41,8 +41,6 @@ struct linux_image {
 /* Read, check, edit the device tree, decide on places. LAUNCH. Returns false with e filled and nothing allocated. */
 bool linux_open(struct linux_image *img, const struct linux_files *files, const struct linux_board *board,
                 struct error *e);
-/* How a checked tree says that PSCI 0.2 or later is called: HVC, SMC, or OFF if it does not. */
-enum psci_method linux_psci_method(const void *fdt);
 /* Store all to guest memory. LAUNCH, or all vCPUs stopped. */
 void linux_place(const struct linux_image *img);
 void linux_free(struct linux_image *img);

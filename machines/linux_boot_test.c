@@ -14,6 +14,7 @@
 #include "engine/base/rng.h"
 #include "engine/mem/mem.h"
 #include "machines/linux_boot.h"
+#include "machines/linux_dtb.h"
 
 #define RAM UINT64_C(0x80000000)
 #define MIB UINT64_C(0x100000)

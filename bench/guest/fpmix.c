@@ -30,14 +30,6 @@ struct state {
 
 static struct state states[RT_MAX_CPUS];
 
-static uint32_t mix(uint32_t sum, const void *p, uint32_t bytes)
-{
-    const uint8_t *b = p;
-    for (uint32_t i = 0; i < bytes; i++)
-        sum = (sum ^ b[i]) * 16777619u;
-    return sum;
-}
-
 static double root(double x)
 {
     double r;
@@ -178,16 +170,16 @@ static NOINLINE uint32_t round_of(struct state *s)
     uint32_t sum = 2166136261u;
     planets_begin(s->bodies);
     double least = planets(s->bodies, STEPS);
-    sum = mix(sum, s->bodies, sizeof s->bodies);
-    sum = mix(sum, &least, sizeof least);
+    sum = rt_fnv(sum, s->bodies, sizeof s->bodies);
+    sum = rt_fnv(sum, &least, sizeof least);
     matrices_begin(s);
     for (int i = 0; i < 4; i++)
         matrices(s);
-    sum = mix(sum, s->c, sizeof s->c);
+    sum = rt_fnv(sum, s->c, sizeof s->c);
     fourier_begin(s);
     for (int i = 0; i < 6; i++)
         fourier(s);
-    sum = mix(sum, s->re, sizeof s->re + sizeof s->im);
+    sum = rt_fnv(sum, s->re, sizeof s->re + sizeof s->im);
     return sum ^ (uint32_t)samples(s);
 }
 

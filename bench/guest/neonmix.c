@@ -24,14 +24,6 @@ struct state {
 
 static struct state states[RT_MAX_CPUS];
 
-static uint32_t mix(uint32_t sum, const void *p, uint32_t bytes)
-{
-    const uint8_t *b = p;
-    for (uint32_t i = 0; i < bytes; i++)
-        sum = (sum ^ b[i]) * 16777619u;
-    return sum;
-}
-
 /* -- ChaCha20 (RFC 8439 2.3) ------------------------------------------------------------------------ */
 
 #define ROTATE(x, n) vsriq_n_u32(vshlq_n_u32(x, n), x, 32 - (n))
@@ -190,17 +182,17 @@ static NOINLINE uint32_t round_of(struct state *s, bool plain)
     memcpy(in, chacha_start, sizeof in);
     for (unsigned i = 0; i < BLOCKS; i++, in[12]++)
         chacha(in, s->stream);
-    sum = mix(sum, s->stream, sizeof s->stream);
+    sum = rt_fnv(sum, s->stream, sizeof s->stream);
     for (unsigned i = 0; i < 4; i++) {
         uint32_t n = (plain ? bytes_plain : bytes)(s->bytes, s->out, BYTES);
         if (i == 0)
-            sum = mix(sum, &n, sizeof n);
+            sum = rt_fnv(sum, &n, sizeof n);
         (plain ? filter_plain : filter)(s->samples, s->filtered, BYTES);
         (plain ? floats_plain : floats)(s->floats, s->scaled, BYTES);
     }
-    sum = mix(sum, s->out, 64);
-    sum = mix(sum, s->filtered, 128);
-    return mix(sum, s->scaled + BYTES - 16, 64);
+    sum = rt_fnv(sum, s->out, 64);
+    sum = rt_fnv(sum, s->filtered, 128);
+    return rt_fnv(sum, s->scaled + BYTES - 16, 64);
 }
 
 static bool all_same(const struct state *a, const struct state *b)

@@ -7,6 +7,7 @@
  * Self-check: each walk over all slots returns the sum of the values last written, weighted by
  *   their place.
  */
+#include "expect.h"
 #include "gen.h"
 
 RT_GUEST("smc_computed");
@@ -14,10 +15,6 @@ RT_GUEST("smc_computed");
 #define MAX_SLOTS 32
 static uint8_t code[RT_MAX_CPUS][2 * RT_PAGE] ALIGNED(4096);
 static uint32_t iters, slots;
-static struct {
-    uint32_t at, got, want;
-    bool hit;
-} bad[RT_MAX_CPUS];
 
 /* r0 = 2*r0 + value, then jump to the next address of the list in r1. */
 static void build(uint8_t *slot, uint32_t value)
@@ -69,12 +66,7 @@ static void work(unsigned cpu, void *arg)
         list[slots] = (uint32_t)(uintptr_t)end | RT_THUMB;
         asm volatile("" ::: "memory");
         uint32_t got = ((gen_fn)(uintptr_t)list[0])(0, (uint32_t)(uintptr_t)&list[1], 0, 0);
-        if (got != want && !bad[cpu].hit) {
-            bad[cpu].hit = true;
-            bad[cpu].at = i;
-            bad[cpu].got = got;
-            bad[cpu].want = want;
-        }
+        expect(cpu, "walk", i, got, want);
     }
 }
 
@@ -88,8 +80,6 @@ void guest_main(void)
     rt_printf("iters %u slots %u\n", iters, slots);
     rt_metric("roi_ns", ns, "ns");
     rt_metric_rate("rewrites_per_s", (uint64_t)iters * rt_ncpus(), ns, "1/s");
-    for (unsigned c = 0; c < rt_ncpus(); c++)
-        if (bad[c].hit)
-            rt_fail("cpu %u, step %u: got %08x, not %08x", c, bad[c].at, bad[c].got, bad[c].want);
+    expect_end();
     rt_pass();
 }

@@ -7,6 +7,7 @@
  * Metrics: roi_ns, rounds_per_s (all CPUs together).
  * Self-check: every call returns the value last written or mapped.
  */
+#include "expect.h"
 #include "gen.h"
 
 RT_GUEST("smc_paged");
@@ -15,20 +16,6 @@ RT_GUEST("smc_paged");
 static uint8_t code[RT_MAX_CPUS][4 * RT_PAGE] ALIGNED(4096);
 static uint32_t l2[RT_MAX_CPUS][256] ALIGNED(1024);
 static uint32_t iters;
-static struct {
-    const char *kind;
-    uint32_t at, got, want;
-} bad[RT_MAX_CPUS];
-
-static void expect(unsigned cpu, const char *kind, uint32_t at, uint32_t got, uint32_t want)
-{
-    if (got == want || bad[cpu].kind)
-        return;
-    bad[cpu].kind = kind;
-    bad[cpu].at = at;
-    bad[cpu].got = got;
-    bad[cpu].want = want;
-}
 
 static void build_returning(uint8_t *p, uint32_t value)
 {
@@ -120,8 +107,6 @@ void guest_main(void)
     rt_printf("iters %u\n", iters);
     rt_metric("roi_ns", ns, "ns");
     rt_metric_rate("rounds_per_s", (uint64_t)iters * rt_ncpus(), ns, "1/s");
-    for (unsigned c = 0; c < rt_ncpus(); c++)
-        if (bad[c].kind)
-            rt_fail("cpu %u, %s, round %u: got %u, not %u", c, bad[c].kind, bad[c].at, bad[c].got, bad[c].want);
+    expect_end();
     rt_pass();
 }

@@ -6,6 +6,7 @@
  * Metrics: roi_ns, rewrites_per_s (all CPUs together).
  * Self-check: every call returns the sum of the immediates last written.
  */
+#include "expect.h"
 #include "gen.h"
 
 RT_GUEST("smc_tight");
@@ -14,10 +15,6 @@ RT_GUEST("smc_tight");
 static uint8_t code[RT_MAX_CPUS][RT_PAGE] ALIGNED(4096);
 static uint8_t self_code[RT_MAX_CPUS][RT_PAGE] ALIGNED(4096);
 static uint32_t iters, blocks;
-static struct {
-    uint32_t at, got, want;
-    const char *what;
-} bad[RT_MAX_CPUS];
 
 /* r0 += sum of immediates, r1 times. Fills at[] with the places of the immediates. */
 static void build(uint8_t *p, uint8_t **at)
@@ -77,22 +74,9 @@ static void work(unsigned cpu, void *arg)
         value[b] = v;
         sum += v;
         rt_sync_code(at[b], 4);
-        uint32_t got = gen_callable(code[cpu])(0, 2, 0, 0);
-        if (got != sum * 2 && !bad[cpu].what) {
-            bad[cpu].at = i;
-            bad[cpu].got = got;
-            bad[cpu].want = sum * 2;
-            bad[cpu].what = "chain";
-        }
-        if (i % 8 == 0) {
-            got = gen_callable(self_code[cpu])(gen_movw(0, v), (uint32_t)(uintptr_t)target, 0, 0);
-            if (got != v && !bad[cpu].what) {
-                bad[cpu].at = i;
-                bad[cpu].got = got;
-                bad[cpu].want = v;
-                bad[cpu].what = "self";
-            }
-        }
+        expect(cpu, "chain", i, gen_callable(code[cpu])(0, 2, 0, 0), sum * 2);
+        if (i % 8 == 0)
+            expect(cpu, "self", i, gen_callable(self_code[cpu])(gen_movw(0, v), (uint32_t)(uintptr_t)target, 0, 0), v);
     }
 }
 
@@ -106,8 +90,6 @@ void guest_main(void)
     rt_printf("iters %u blocks %u\n", iters, blocks);
     rt_metric("roi_ns", ns, "ns");
     rt_metric_rate("rewrites_per_s", (uint64_t)iters * rt_ncpus(), ns, "1/s");
-    for (unsigned c = 0; c < rt_ncpus(); c++)
-        if (bad[c].what)
-            rt_fail("cpu %u, rewrite %u (%s): got %u, not %u", c, bad[c].at, bad[c].what, bad[c].got, bad[c].want);
+    expect_end();
     rt_pass();
 }

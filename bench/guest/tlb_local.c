@@ -6,6 +6,7 @@
  * Self-check: after each flush the page reads as the new physical page, a store through it arrives
  *   there, and a page that was not remapped still reads as before. Needs mmu=1.
  */
+#include "expect.h"
 #include "rt.h"
 
 RT_GUEST("tlb_local");
@@ -19,23 +20,9 @@ static uint32_t frames[RT_MAX_CPUS][FRAMES][RT_PAGE / 4] ALIGNED(4096);
 static uint32_t l2[RT_MAX_CPUS][256] ALIGNED(1024);
 static uint32_t iters;
 static int how;
-static struct {
-    const char *what;
-    uint32_t at, got, want;
-} bad[RT_MAX_CPUS];
 
 static const char *const kinds[] = {"mva", "mvaa", "asid", "all", "switch", "mix"};
 enum { MVA, MVAA, ASID, ALL, SWITCH, MIX };
-
-static void expect(unsigned cpu, const char *what, uint32_t at, uint32_t got, uint32_t want)
-{
-    if (got == want || bad[cpu].what)
-        return;
-    bad[cpu].what = what;
-    bad[cpu].at = at;
-    bad[cpu].got = got;
-    bad[cpu].want = want;
-}
 
 static void map(unsigned cpu, uint32_t page, uint32_t frame)
 {
@@ -107,8 +94,6 @@ void guest_main(void)
     rt_printf("iters %u flush %s\n", iters, name);
     rt_metric("roi_ns", ns, "ns");
     rt_metric_rate("flushes_per_s", (uint64_t)iters * rt_ncpus(), ns, "1/s");
-    for (unsigned c = 0; c < rt_ncpus(); c++)
-        if (bad[c].what)
-            rt_fail("cpu %u, %s, remap %u: got %08x, not %08x", c, bad[c].what, bad[c].at, bad[c].got, bad[c].want);
+    expect_end();
     rt_pass();
 }

@@ -9,6 +9,7 @@
  * Self-check: after the round is published each CPU reads the new page; in the storm each CPU sees
  *   its own remap, and a page nobody remaps stays what it was. Needs mmu=1.
  */
+#include "expect.h"
 #include "rt.h"
 
 RT_GUEST("tlb_remote");
@@ -24,23 +25,9 @@ static uint32_t l2[256] ALIGNED(1024);
 static volatile uint32_t round_page, round_id;
 static uint32_t rounds, storm, samples[MAX_SAMPLES];
 static int how;
-static struct {
-    const char *what;
-    uint32_t at, got, want;
-} bad[RT_MAX_CPUS];
 
 static const char *const kinds[] = {"mva", "mvaa", "asid", "all", "mix"};
 enum { MVA, MVAA, ASID, ALL, MIX };
-
-static void expect(unsigned cpu, const char *what, uint32_t at, uint32_t got, uint32_t want)
-{
-    if (got == want || bad[cpu].what)
-        return;
-    bad[cpu].what = what;
-    bad[cpu].at = at;
-    bad[cpu].got = got;
-    bad[cpu].want = want;
-}
 
 static void map(uint32_t page, const void *frame)
 {
@@ -144,8 +131,6 @@ void guest_main(void)
         rt_metric("flush_p50_ns", samples[n / 2], "ns");
         rt_metric("flush_max_ns", samples[n - 1], "ns");
     }
-    for (unsigned c = 0; c < rt_ncpus(); c++)
-        if (bad[c].what)
-            rt_fail("cpu %u, %s %u: got %08x, not %08x", c, bad[c].what, bad[c].at, bad[c].got, bad[c].want);
+    expect_end();
     rt_pass();
 }

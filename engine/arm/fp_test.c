@@ -58,14 +58,20 @@ static const struct {
     {"max of a denormal, flushed", soft_max, FP32, RN | FZ, 1, 0xbf800000, 0, ID},
 };
 
+/* A row gives its result, and FPSCR with its mode and flags. */
+static void check_row(const char *what, unsigned row, uint64_t got, uint32_t fpscr, uint64_t want, uint32_t want_fpscr)
+{
+    if (got != want || fpscr != want_fpscr)
+        fail_msg("%s, row %u: %" PRIx64 ", fpscr %x", what, row, got, fpscr);
+}
+
 static void test_two_operands(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(two); i++) {
         uint32_t fpscr = two[i].mode;
         uint64_t r = two[i].op(&fpscr, two[i].w, two[i].a, two[i].b);
-        if (r != two[i].result || fpscr != (two[i].mode | two[i].flags))
-            fail_msg("%s: %" PRIx64 ", fpscr %x", two[i].what, r, fpscr);
+        check_row(two[i].what, i, r, fpscr, two[i].result, two[i].mode | two[i].flags);
     }
 }
 
@@ -125,8 +131,7 @@ static void test_half(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
         uint32_t f = t[i].mode;
         uint64_t r = soft_convert(&f, t[i].to, t[i].from, t[i].x);
-        if (r != t[i].result || f != (t[i].mode | t[i].flags))
-            fail_msg("row %u: %" PRIx64 ", fpscr %x", i, r, f);
+        check_row("half", i, r, f, t[i].result, t[i].mode | t[i].flags);
     }
 }
 
@@ -159,8 +164,7 @@ static void test_integers(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
         uint32_t f = t[i].mode;
         uint64_t r = soft_to_fixed(&f, FP32, t[i].x, t[i].nbits, t[i].frac, t[i].is_unsigned, t[i].how);
-        if (r != t[i].result || f != (t[i].mode | t[i].flags))
-            fail_msg("row %u: %" PRIx64 ", fpscr %x", i, r, f);
+        check_row("to an integer", i, r, f, t[i].result, t[i].mode | t[i].flags);
     }
     uint32_t f = 0;
     assert_int_equal(soft_from_fixed(&f, FP32, 0x01000001, 0, true, FP_NEAREST), 0x4b800000);

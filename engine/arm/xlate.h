@@ -79,7 +79,13 @@ static inline uint8_t it_advance(uint8_t it)
     return it & 7 ? (uint8_t)((it & 0xe0) | (it << 1 & 0x1f)) : 0;
 }
 
-/* -- translate.c ------------------------------------------------------------------------------------------------- */
+/* Operations out of which there is a path that stores pc and ITSTATE in the vCPU. */
+static inline bool may_leave(const struct ir_ins *i)
+{
+    return ir_op_info[i->op].f || ((i->op == IR_CALL || i->op == IR_CALL64) && ir_helper_info[i->imm].leaves);
+}
+
+/* -- xlate.c ----------------------------------------------------------------------------------------------------- */
 
 ir_val get_reg(struct xlate *x, unsigned n);         /* 0..15 */
 void put_reg(struct xlate *x, unsigned d, ir_val v); /* 0..14 */

@@ -19,7 +19,7 @@ static struct vcpu *v;
 static int setup(void **state)
 {
     (void)state;
-    fake_machine(2, TEST_RAM_BYTES);
+    test_machine(2, TEST_RAM_BYTES);
     fake_map_both(VA, 0x10000, TEST_RAM, PTE_RWX);
     v = vcpus[0];
     return 0;
@@ -28,7 +28,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    fake_machine_free();
+    test_machine_free();
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /*
- * mem_testlib.c — fakes of the layers above engine/mem
+ * mem_testlib.c — RAM and vCPUs for tests, and fakes of the layers above engine/mem
  */
 #include "engine/mem/mem_testlib.h"
 
@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "engine/sync/sync.h"
 #include "engine/vcpu/vcpu_alloc.h"
 #include "strategies/atomics/atomics.h"
 
@@ -20,6 +21,7 @@ static struct fake_pte {
     uint32_t frame;
     uint8_t bits, shift, domain;
 } ptes[MMU_MODES][VPAGES];
+static bool mapped; /* anything, ever: 16 MiB need not be touched if not */
 
 struct fake_abort fake_abort;
 _Atomic unsigned fake_code_stores, fake_code_kills;
@@ -34,6 +36,7 @@ void fake_watch_saw(struct fake_watch *w, const void *val, size_t bytes)
 
 void fake_map(unsigned mode, gva va, uint32_t bytes, gpa pa, unsigned pte, unsigned shift, unsigned domain)
 {
+    mapped = true;
     for (uint32_t off = 0; off < bytes; off += GUEST_PAGE_SIZE)
         ptes[mode][(va + off) >> 12] =
             (struct fake_pte){(uint32_t)((pa + off) >> 12), (uint8_t)pte, (uint8_t)shift, (uint8_t)domain};
@@ -121,28 +124,54 @@ WEAK void device_lock(void) {}
 
 WEAK void device_unlock(void) {}
 
-void fake_machine(unsigned cpus, uint64_t ram_bytes)
+/* -- The machine --------------------------------------------------------------------------------------- */
+
+unsigned test_device_touched;
+
+static bool touch_read(void *dev, uint32_t off, unsigned size, int cpu, uint32_t *val)
+{
+    (void)dev, (void)off, (void)size, (void)cpu;
+    test_device_touched++;
+    *val = 0;
+    return true;
+}
+
+static bool touch_write(void *dev, uint32_t off, unsigned size, int cpu, uint32_t val)
+{
+    (void)dev, (void)off, (void)size, (void)cpu, (void)val;
+    test_device_touched++;
+    return true;
+}
+
+const struct mmio_ops test_device = {touch_read, touch_write};
+
+void test_machine(unsigned cpus, uint64_t ram_bytes)
 {
     struct error e = {0};
-    memset(ptes, 0, sizeof(ptes));
+    if (mapped)
+        memset(ptes, 0, sizeof(ptes));
     fake_code_stores = fake_code_kills = 0;
+    test_device_touched = 0;
     CHECK(mem_add_ram(TEST_RAM, ram_bytes, &e), "%s", e.text);
     mem_add_alias(0, 1u << 20, TEST_RAM);
     for (unsigned i = 0; i < cpus; i++) {
         CHECK(vcpu_alloc(i, &e), "%s", e.text);
         vcpus[i]->cpsr = MODE_SYS;
-        CHECK(softmmu_init(vcpus[i], &e), "%s", e.text);
+        CHECK(sync_init_vcpu(vcpus[i], &e) && softmmu_init(vcpus[i], &e), "%s", e.text);
     }
     nvcpus = cpus;
     current_vcpu = vcpus[0];
 }
 
-void fake_machine_free(void)
+void test_machine_free(void)
 {
-    for (unsigned i = 0; i < nvcpus; i++)
+    for (unsigned i = 0; i < nvcpus; i++) {
         softmmu_free(vcpus[i]);
+        sync_free_vcpu(vcpus[i]);
+    }
     vcpu_free_all();
     mem_free_all();
+    current_vcpu = NULL;
 }
 
 void fake_fetch(struct vcpu *v, gva va)

@@ -1,8 +1,8 @@
 /*
- * mem_testlib.h — a memory with fake page tables, for the tests of engine/mem
+ * mem_testlib.h — RAM and vCPUs for tests, and fake page tables for those of engine/mem
  *
  * Fakes stand for the layers above: walks come from an array, aborts are recorded and leave, stores to code are
- * counted. They are weak, so that the whole program may be linked in too.
+ * counted. They are weak: in tests that link the whole program the real ones count.
  */
 #ifndef ENGINE_MEM_MEM_TESTLIB_H
 #define ENGINE_MEM_MEM_TESTLIB_H
@@ -42,11 +42,12 @@ extern struct fake_watch fake_code;
 
 extern _Atomic unsigned fake_code_stores, fake_code_kills; /* calls of tb_store_code with and without a value */
 
-/* A machine with 2 MiB of RAM at 0x80000000, an alias of it at 0, and n vCPUs in System mode. */
+/* A machine with RAM at 0x80000000, an alias of its first MiB at 0, and vCPUs in System mode with the MMU off, of which the
+ * first is current. */
 #define TEST_RAM       UINT64_C(0x80000000)
 #define TEST_RAM_BYTES (2u << 20)
-void fake_machine(unsigned cpus, uint64_t ram_bytes);
-void fake_machine_free(void);
+void test_machine(unsigned cpus, uint64_t ram_bytes);
+void test_machine_free(void);
 
 /* An instruction fetch of v in its present mode, which must be allowed. */
 void fake_fetch(struct vcpu *v, gva va);
@@ -54,5 +55,9 @@ void fake_set_dacr(struct vcpu *v, uint32_t dacr);
 
 /* Fails the test unless the flat tables of every vCPU are what its TLB says. */
 void tlb_consistent(void);
+
+/* A device that reads as 0 and counts who touches it. */
+extern const struct mmio_ops test_device;
+extern unsigned test_device_touched;
 
 #endif

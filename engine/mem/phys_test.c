@@ -37,7 +37,7 @@ static int setup(void **state)
 {
     (void)state;
     memset(&dev, 0, sizeof(dev));
-    fake_machine(1, TEST_RAM_BYTES);
+    test_machine(1, TEST_RAM_BYTES);
     mem_add_mmio(0x1c090000, 0x1000, &ops, &dev, "uart");
     mem_add_mmio(0x1c0a0000, 0x100, &ops, &dev, "small");
     mem_add_mmio(0x2000000000, 0x400000, &ops, &dev, "big");
@@ -47,7 +47,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    fake_machine_free();
+    test_machine_free();
     return 0;
 }
 

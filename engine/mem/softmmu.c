@@ -126,26 +126,37 @@ static void check_type(struct vcpu *v, const struct tlb_entry *e, gva va, unsign
         arm_alignment_fault(v, va, write);
 }
 
-static void load(struct vcpu *v, gva va, void *buf, unsigned bytes, unsigned mode)
+/* What an access needs to know of its page, or two; all of its aborts come before any of it is done. Returns the bytes that lie
+ * in the first page: less than `bytes` if there is e[1]. */
+ALWAYS_INLINE unsigned translate(struct vcpu *v, gva va, unsigned bytes, enum access acc, unsigned mode,
+                                 struct tlb_entry *e[2])
 {
+    bool write = acc == ACC_STORE;
     if (LIKELY(!crosses(va, bytes))) {
-        struct tlb_entry *e = tlb_translate(v, va, ACC_LOAD, mode);
-        check_type(v, e, va, bytes, false);
-        if (UNLIKELY(e->watchpoint))
-            watch_check(v, va, bytes, false);
-        load_piece(v, e, va, buf, bytes);
-        return;
+        e[0] = tlb_translate(v, va, acc, mode);
+        check_type(v, e[0], va, bytes, write);
+        if (UNLIKELY(e[0]->watchpoint))
+            watch_check(v, va, bytes, write);
+        return bytes;
     }
     unsigned first = GUEST_PAGE_SIZE - OFFSET(va);
     tlb_reserve(v, 2);
-    struct tlb_entry *a = tlb_translate(v, va, ACC_LOAD, mode);
-    check_type(v, a, va, bytes, false);
-    struct tlb_entry *b = tlb_translate(v, va + first, ACC_LOAD, mode);
-    check_type(v, b, va, bytes, false);
-    if (UNLIKELY(a->watchpoint || b->watchpoint))
-        watch_check(v, va, bytes, false);
-    load_piece(v, a, va, buf, first);
-    load_piece(v, b, va + first, (char *)buf + first, bytes - first);
+    e[0] = tlb_translate(v, va, acc, mode);
+    check_type(v, e[0], va, bytes, write);
+    e[1] = tlb_translate(v, va + first, acc, mode);
+    check_type(v, e[1], va, bytes, write);
+    if (UNLIKELY(e[0]->watchpoint || e[1]->watchpoint))
+        watch_check(v, va, bytes, write);
+    return first;
+}
+
+static void load(struct vcpu *v, gva va, void *buf, unsigned bytes, unsigned mode)
+{
+    struct tlb_entry *e[2];
+    unsigned first = translate(v, va, bytes, ACC_LOAD, mode, e);
+    load_piece(v, e[0], va, buf, first);
+    if (UNLIKELY(first < bytes))
+        load_piece(v, e[1], va + first, (char *)buf + first, bytes - first);
 }
 
 /* By the watched table, if that can be. */
@@ -164,24 +175,11 @@ static void store(struct vcpu *v, gva va, const void *val, unsigned bytes, unsig
 {
     if (try_watched(v, va, val, bytes, mode))
         return;
-    if (LIKELY(!crosses(va, bytes))) {
-        struct tlb_entry *e = tlb_translate(v, va, ACC_STORE, mode);
-        check_type(v, e, va, bytes, true);
-        if (UNLIKELY(e->watchpoint))
-            watch_check(v, va, bytes, true);
-        store_piece(v, e, va, val, bytes);
-        return;
-    }
-    unsigned first = GUEST_PAGE_SIZE - OFFSET(va);
-    tlb_reserve(v, 2);
-    struct tlb_entry *a = tlb_translate(v, va, ACC_STORE, mode);
-    check_type(v, a, va, bytes, true);
-    struct tlb_entry *b = tlb_translate(v, va + first, ACC_STORE, mode);
-    check_type(v, b, va, bytes, true);
-    if (UNLIKELY(a->watchpoint || b->watchpoint))
-        watch_check(v, va, bytes, true);
-    store_piece(v, a, va, val, first);
-    store_piece(v, b, va + first, (const char *)val + first, bytes - first);
+    struct tlb_entry *e[2];
+    unsigned first = translate(v, va, bytes, ACC_STORE, mode, e);
+    store_piece(v, e[0], va, val, first);
+    if (UNLIKELY(first < bytes))
+        store_piece(v, e[1], va + first, (const char *)val + first, bytes - first);
 }
 
 uint32_t slow_load(struct vcpu *v, gva va, uint32_t mem)

@@ -45,7 +45,7 @@ static int setup(void **state)
 {
     (void)state;
     memset(&dev, 0, sizeof(dev));
-    fake_machine(2, TEST_RAM_BYTES);
+    test_machine(2, TEST_RAM_BYTES);
     mem_add_mmio(DEV, 0x1000, &ops, NULL, "dev");
     fake_map_both(VA, 0x10000, TEST_RAM, PTE_RWX);
     fake_map_both(DEV, 0x1000, DEV, PTE_R | PTE_W | PTE_GLOBAL);
@@ -56,7 +56,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    fake_machine_free();
+    test_machine_free();
     return 0;
 }
 

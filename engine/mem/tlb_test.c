@@ -17,7 +17,7 @@ static struct vcpu *v;
 static int setup(void **state)
 {
     (void)state;
-    fake_machine(2, TEST_RAM_BYTES);
+    test_machine(2, TEST_RAM_BYTES);
     fake_map_both(VA, 0x10000, TEST_RAM, PTE_RWX);
     v = vcpus[0];
     return 0;
@@ -26,7 +26,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    fake_machine_free();
+    test_machine_free();
     return 0;
 }
 
@@ -147,8 +147,8 @@ static void rights_of_domains(void **state)
 static void overflow(void **state)
 {
     (void)state;
-    fake_machine_free();
-    fake_machine(1, UINT64_C(768) << 20);
+    test_machine_free();
+    test_machine(1, UINT64_C(768) << 20);
     v = vcpus[0];
     for (unsigned mode = 0; mode < MMU_MODES; mode++)
         fake_map(mode, 0, 768u << 20, TEST_RAM, PTE_RWX, 12, 0);

@@ -24,7 +24,6 @@ static struct {
     gva addr;
     enum watch_kind kind;
 } hit;
-static unsigned touched;
 
 static void on_hit(struct vcpu *who, gva addr, enum watch_kind kind)
 {
@@ -34,36 +33,15 @@ static void on_hit(struct vcpu *who, gva addr, enum watch_kind kind)
     longjmp(who->leave, 1);
 }
 
-static bool dev_read(void *d, uint32_t off, unsigned size, int cpu, uint32_t *val)
-{
-    (void)d, (void)off, (void)size, (void)cpu;
-    touched++;
-    *val = 0;
-    return true;
-}
-
-static bool dev_write(void *d, uint32_t off, unsigned size, int cpu, uint32_t val)
-{
-    (void)d, (void)off, (void)size, (void)cpu, (void)val;
-    touched++;
-    return true;
-}
-
-static const struct mmio_ops ops = {dev_read, dev_write};
-
 static int setup(void **state)
 {
     (void)state;
-    struct error e = {0};
-    fake_machine(2, TEST_RAM_BYTES);
-    for (unsigned i = 0; i < nvcpus; i++)
-        assert_true(sync_init_vcpu(vcpus[i], &e));
-    mem_add_mmio(DEV, 0x1000, &ops, NULL, "dev");
+    test_machine(2, TEST_RAM_BYTES);
+    mem_add_mmio(DEV, 0x1000, &test_device, NULL, "dev");
     fake_map_both(VA, 0x3000, TEST_RAM, PTE_RWX);
     fake_map_both(DEV, 0x1000, DEV, PTE_R | PTE_W);
     v = vcpus[0];
     watch_hit = on_hit;
-    touched = 0;
     return 0;
 }
 
@@ -82,9 +60,7 @@ static int teardown(void **state)
     watch_clear_all();
     quiesce_end(NULL);
     watch_hit = NULL;
-    for (unsigned i = 0; i < nvcpus; i++)
-        sync_free_vcpu(vcpus[i]);
-    fake_machine_free();
+    test_machine_free();
     return 0;
 }
 
@@ -162,9 +138,9 @@ static void pages(void **state)
     assert_true(set(DEV + 4, 4, WATCH_ACCESS));
     assert_true(HITS(slow_load(v, DEV + 4, MEM_32)));
     assert_true(HITS(slow_store(v, DEV + 4, 1, MEM_32)));
-    assert_int_equal(touched, 0);
+    assert_int_equal(test_device_touched, 0);
     assert_false(HITS(slow_load(v, DEV, MEM_32)));
-    assert_int_equal(touched, 1);
+    assert_int_equal(test_device_touched, 1);
 }
 
 static void bounds(void **state)
@@ -199,7 +175,7 @@ static void looks(void **state)
     assert_false(mem_poke(v, DEV, buf, 4));
     assert_int_equal(mem_peek(v, 0x5000, buf, 4), 0);
     assert_false(mem_poke(v, 0x5000, buf, 4));
-    assert_int_equal(touched, 0);
+    assert_int_equal(test_device_touched, 0);
     /* A page with translations: they die. */
     page_set_flag(NULL, TEST_RAM, PAGE_CODE);
     unsigned stores = fake_code_stores;

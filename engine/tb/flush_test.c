@@ -11,18 +11,16 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "engine/mem/mem.h"
-#include "engine/mem/softmmu.h"
 #include "engine/sync/rcu.h"
 #include "engine/sync/sync.h"
 #include "engine/tb/code.h"
-#include "engine/vcpu/vcpu_alloc.h"
+#include "engine/tb/tb_testlib.h"
 #include "strategies/axes.h"
 #include "strategies/invalidation/invalidation.h"
 #include "strategies/tb-cache/tb_cache.h"
 #include "strategies/tb-lifetime/tb_lifetime.h"
 
-#define RAM    UINT64_C(0x80000000)
+#define RAM    TEST_RAM
 #define FRAMES 64
 
 static unsigned chosen; /* the combination of schemes under test */
@@ -46,67 +44,21 @@ static bool choose(unsigned n)
 static int setup(void **state)
 {
     (void)state;
-    struct error e = {0};
     choose(chosen);
-    if (!mem_add_ram(RAM, FRAMES << 12, &e) || !code_memory_init(1 << 20, &e))
-        return -1;
-    for (unsigned i = 0; i < 2; i++)
-        if (!vcpu_alloc(i, &e) || !sync_init_vcpu(vcpus[i], &e) || !softmmu_init(vcpus[i], &e))
-            return -1;
-    nvcpus = 2;
-    rcu_engine_init();
-    return tb_cache->launch(tb_lifetime->chunks_per_pool, &e) ? 0 : -1;
+    test_translations(1 << 20, tb_lifetime->chunks_per_pool);
+    return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    tb_pages_drop_all();
-    tb_cache->drop_all(tb_release);
-    rcu_engine_stop();
-    tb_cache->shutdown();
-    for (unsigned i = 0; i < nvcpus; i++) {
-        softmmu_free(vcpus[i]);
-        sync_free_vcpu(vcpus[i]);
-    }
-    nvcpus = 0;
-    vcpu_free_all();
-    code_memory_free();
-    mem_free_all();
+    test_translations_free();
     return 0;
 }
 
-/* A block of 8 bytes at canon, published as exec/translate.c does it, or the one that was there. */
 static struct tb *make(struct vcpu *v, gpa canon)
 {
-    gpa next = (canon & 0xfff) + 8 > 0x1000 ? (canon | 0xfff) + 1 : UINT64_MAX;
-    struct pages_locked w = tb_pages_lock(canon, next);
-    struct code_pool *pool = tb_cache->generate_begin(v);
-    page_set_flag(v, canon & ~(gpa)0xfff, PAGE_CODE);
-    if (next != UINT64_MAX)
-        page_set_flag(v, next, PAGE_CODE);
-    struct tb *tb = tb_alloc(1);
-    tb->key = (struct tb_key){(uint32_t)canon, 0, canon};
-    tb->canon_next = next;
-    tb->nbytes = 8;
-    tb->dep_lo = (uint16_t)(canon & 0xfff);
-    tb->dep_hi = (uint16_t)(next == UINT64_MAX ? tb->dep_lo + 8 : 0x1000);
-    tb->owner = (uint8_t)v->index;
-    tb->nexits = 1;
-    tb->exits[0].from = tb;
-    struct code_span span = code_pool_reserve(pool, 16);
-    assert_non_null(span.rw);
-    code_pool_commit(pool, &span, 16, tb);
-    struct tb *winner = tb_cache->insert(v, &w, tb);
-    if (winner == tb) {
-        tb_pages_add(&w, tb);
-    } else {
-        code_pool_forget(tb);
-        tb_release(tb);
-    }
-    tb_cache->generate_end(v);
-    tb_pages_unlock(&w);
-    return winner;
+    return test_publish(v, canon, 8);
 }
 
 static struct tb *find(struct vcpu *v, gpa canon)

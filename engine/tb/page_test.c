@@ -12,83 +12,25 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#include "engine/mem/mem.h"
-#include "engine/mem/softmmu.h"
 #include "engine/sync/rcu.h"
-#include "engine/sync/sync.h"
-#include "engine/tb/code.h"
-#include "engine/tb/tb.h"
-#include "engine/vcpu/vcpu_alloc.h"
-#include "strategies/axes.h"
+#include "engine/tb/tb_testlib.h"
 #include "strategies/tb-cache/tb_cache.h"
 
-#define RAM UINT64_C(0x80000000)
+#define RAM TEST_RAM
 
 static int setup(void **state)
 {
     (void)state;
-    struct error e = {0};
-    for (unsigned a = 0; a < naxes; a++)
-        axes[a].choose(axes[a].schemes[axes[a].def]);
-    /* Room for millions of blocks, of whose code nothing is written. */
-    if (!mem_add_ram(RAM, 1 << 20, &e) || !code_memory_init(256 << 20, &e))
-        return -1;
-    for (unsigned i = 0; i < 2; i++)
-        if (!vcpu_alloc(i, &e) || !sync_init_vcpu(vcpus[i], &e) || !softmmu_init(vcpus[i], &e))
-            return -1;
-    nvcpus = 2;
-    rcu_engine_init();
-    return tb_cache->launch(1, &e) ? 0 : -1;
+    test_default_schemes();
+    test_translations(256 << 20, 1); /* room for millions of blocks, of whose code nothing is written */
+    return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    tb_pages_drop_all();
-    tb_cache->drop_all(tb_release);
-    rcu_engine_stop();
-    tb_cache->shutdown();
-    for (unsigned i = 0; i < nvcpus; i++) {
-        softmmu_free(vcpus[i]);
-        sync_free_vcpu(vcpus[i]);
-    }
-    nvcpus = 0;
-    vcpu_free_all();
-    code_memory_free();
-    mem_free_all();
+    test_translations_free();
     return 0;
-}
-
-/* A block of [canon, canon + bytes), perhaps across a page, whose ninsns is the byte of RAM at its begin. */
-static struct tb *make(struct vcpu *v, gpa canon, unsigned bytes)
-{
-    gpa next = (canon & 0xfff) + bytes > 0x1000 ? (canon | 0xfff) + 1 : UINT64_MAX;
-    struct tb *tb = tb_alloc(1);
-    uint8_t value;
-    struct pages_locked w = tb_pages_lock(canon, next);
-    struct code_pool *pool = tb_cache->generate_begin(v);
-    page_set_flag(v, canon & ~(gpa)0xfff, PAGE_CODE);
-    mem_read(canon, &value, 1);
-    tb->key = (struct tb_key){(uint32_t)canon, 0, canon};
-    tb->canon_next = next;
-    tb->nbytes = bytes;
-    tb->ninsns = value;
-    tb->dep_lo = (uint16_t)(canon & 0xfff);
-    tb->dep_hi = (uint16_t)(next == UINT64_MAX ? tb->dep_lo + bytes : 0x1000);
-    tb->owner = (uint8_t)v->index;
-    struct code_span span = code_pool_reserve(pool, 16);
-    assert_non_null(span.rw);
-    code_pool_commit(pool, &span, 16, tb);
-    struct tb *winner = tb_cache->insert(v, &w, tb);
-    if (winner == tb) {
-        tb_pages_add(&w, tb);
-    } else {
-        code_pool_forget(tb);
-        tb_release(tb);
-    }
-    tb_cache->generate_end(v);
-    tb_pages_unlock(&w);
-    return winner;
 }
 
 /* Returns whether anything died. */
@@ -107,7 +49,7 @@ static bool alive(const struct tb *tb)
 static void only_what_is_hit_dies(void **state)
 {
     (void)state;
-    struct tb *a = make(vcpus[0], RAM + 0x100, 0x40), *b = make(vcpus[0], RAM + 0x200, 0x10);
+    struct tb *a = test_publish(vcpus[0], RAM + 0x100, 0x40), *b = test_publish(vcpus[0], RAM + 0x200, 0x10);
     assert_false(store(RAM + 0xff, 1, 1));
     assert_false(store(RAM + 0x140, 1, 4));
     assert_false(store(RAM + 0x1f8, 1, 8));
@@ -128,8 +70,8 @@ static void only_what_is_hit_dies(void **state)
 static void the_last_block_takes_the_flag_along(void **state)
 {
     (void)state;
-    make(vcpus[0], RAM + 0x3100, 8);
-    make(vcpus[0], RAM + 0x3200, 8);
+    test_publish(vcpus[0], RAM + 0x3100, 8);
+    test_publish(vcpus[0], RAM + 0x3200, 8);
     assert_true(atomic_load(page_state(RAM + 0x3000)) & PAGE_CODE);
     assert_true(store(RAM + 0x3100, 0, 4));
     assert_true(atomic_load(page_state(RAM + 0x3000)) & PAGE_CODE);
@@ -141,7 +83,7 @@ static void a_block_in_two_frames_dies_by_either(void **state)
 {
     (void)state;
     for (unsigned side = 0; side < 2; side++) {
-        struct tb *tb = make(vcpus[0], RAM + 0x4ffc, 8), *near = make(vcpus[0], RAM + 0x5004, 4);
+        struct tb *tb = test_publish(vcpus[0], RAM + 0x4ffc, 8), *near = test_publish(vcpus[0], RAM + 0x5004, 4);
         assert_false(store(RAM + 0x5008, 0, 4));
         assert_true(alive(tb));
         assert_true(store(side ? RAM + 0x5002 : RAM + 0x4ffe, 0, 2));
@@ -159,7 +101,7 @@ static bool no(void *ctx)
 static void a_store_that_does_not_happen_kills_nothing(void **state)
 {
     (void)state;
-    struct tb *tb = make(vcpus[0], RAM + 0x6000, 16);
+    struct tb *tb = test_publish(vcpus[0], RAM + 0x6000, 16);
     assert_false(tb_modify_code(vcpus[0], RAM + 0x6004, 4, no, NULL));
     assert_true(alive(tb));
 }
@@ -167,10 +109,10 @@ static void a_store_that_does_not_happen_kills_nothing(void **state)
 static void one_key_has_one_block(void **state)
 {
     (void)state;
-    struct tb *a = make(vcpus[0], RAM + 0x7000, 8);
-    assert_ptr_equal(make(vcpus[1], RAM + 0x7000, 8), a);
+    struct tb *a = test_publish(vcpus[0], RAM + 0x7000, 8);
+    assert_ptr_equal(test_publish(vcpus[1], RAM + 0x7000, 8), a);
     assert_true(store(RAM + 0x7000, 0, 1));
-    assert_ptr_not_equal(make(vcpus[1], RAM + 0x7000, 8), a);
+    assert_ptr_not_equal(test_publish(vcpus[1], RAM + 0x7000, 8), a);
 }
 
 static void the_jump_caches_are_swept(void **state)
@@ -178,7 +120,7 @@ static void the_jump_caches_are_swept(void **state)
     (void)state;
     unsigned dead_entries = 0;
     gpa at = RAM + 0x8010;
-    struct tb *tb = make(vcpus[0], at, 8);
+    struct tb *tb = test_publish(vcpus[0], at, 8);
     uint32_t pc_t = tb->key.pc;
     unsigned slot = (pc_t >> 1) & (JC_ENTRIES - 1);
     for (unsigned i = 0; i < 2; i++)
@@ -194,7 +136,6 @@ static void the_jump_caches_are_swept(void **state)
 /* -- T1 under threads: one stores, one translates, one looks ------------------------------------------------------------------ */
 
 #define ROUNDS 4000
-#define LIMIT  4000000 /* rounds, when the translator does not get on beside us */
 static _Atomic bool stop;
 
 static void *translator(void *arg)
@@ -202,8 +143,8 @@ static void *translator(void *arg)
     struct vcpu *v = current_vcpu = arg;
     rcu_thread_enter();
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-        make(v, RAM + 0x9000, 8);
-        make(v, RAM + 0x9ffc, 8); /* its first byte does not change, its second frame does */
+        test_publish(v, RAM + 0x9000, 8);
+        test_publish(v, RAM + 0x9ffc, 8); /* its first byte does not change, its second frame does */
         rcu_go_offline();
         rcu_go_online();
     }
@@ -216,11 +157,10 @@ static void no_store_is_missed(void **state)
     (void)state;
     pthread_t t;
     struct tb_key key = {(uint32_t)RAM + 0x9000, 0, RAM + 0x9000};
-    unsigned seen = 0, rounds = 0;
+    unsigned seen = 0;
     atomic_store(&stop, false);
     assert_int_equal(pthread_create(&t, NULL, translator, vcpus[1]), 0);
-    for (; rounds < ROUNDS || (seen <= ROUNDS / 100 && rounds < LIMIT); rounds++) {
-        unsigned i = rounds;
+    for (unsigned i = 0; i < ROUNDS; i++) {
         store(RAM + 0x9000, i, 1);
         store(RAM + 0xa000, i, 1);
         /* We are the only one who stores: whatever is found now was translated from what we stored last. */
@@ -240,7 +180,7 @@ static void no_store_is_missed(void **state)
     rcu_go_offline();
     pthread_join(t, NULL);
     rcu_go_online();
-    print_message("blocks seen in %u of %u rounds\n", seen, rounds);
+    print_message("blocks seen in %u of %u rounds\n", seen, ROUNDS);
     assert_true(seen > ROUNDS / 100);
 }
 

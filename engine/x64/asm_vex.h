@@ -96,4 +96,10 @@ void asm_vex_pool(struct x64_asm *a, uint32_t op, int dst, int src1, const uint8
 /* dst = src op imm: opcodes with an extension. */
 void asm_vex_shift(struct x64_asm *a, uint32_t op, int dst, int src, uint8_t imm);
 
+/* The low 4 or 8 bytes of xmm to a general register. */
+static inline void asm_vex_bits(struct x64_asm *a, bool wide, int dst, int xmm)
+{
+    asm_vex_rrr(a, wide ? VX_MOVQ_ST : VX_MOVD_ST, xmm, NO_REG, dst);
+}
+
 #endif

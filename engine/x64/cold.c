@@ -62,20 +62,6 @@ static struct x64_mem slot_mem(int slot)
     return vmem(offsetof(struct vcpu, spill) + 8 * (size_t)slot);
 }
 
-void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off)
-{
-    if (at.kind == OPND_REG && off) {
-        asm_lea(&x->a, 4, dst, mem_b(at.reg, off));
-        return;
-    }
-    if (at.kind == OPND_REG)
-        emit_mov(x, dst, at.reg);
-    else
-        asm_load(&x->a, 4, dst, at.mem);
-    if (off)
-        asm_lea(&x->a, 4, dst, mem_b(dst, off));
-}
-
 void cold_enter(struct xlate *x, struct cold *c)
 {
     struct x64_asm *a = &x->a;

@@ -140,6 +140,9 @@ struct group {
     int32_t at, lo, hi; /* offsets from root: where reg points, what has been checked to be in the page */
 };
 
+/* Which zeros are exact: none; all; those whose operand n, or n or m, or n in double precision is zero. */
+enum zero_kind { ZERO_NEVER, ZERO_EXACT, ZERO_OF_N, ZERO_OF_EITHER, ZERO_OF_WIDE_N };
+
 /* An operation of VFP or Advanced SIMD that its helper does instead when the operands are not of the common kind. */
 struct slow_call {
     struct x64_label entry; /* jumped to from the straight line */
@@ -148,7 +151,7 @@ struct slow_call {
     struct x64_label product_zero, product_ok; /* the same for the product in a multiply-accumulate */
     uint8_t helper, nargs;                     /* enum helper_id */
     uint8_t keep;                              /* scratch registers with values */
-    uint8_t kind;                              /* which zeros are exact */
+    uint8_t kind;                              /* enum zero_kind */
     int8_t tmp, n, m;                          /* a scratch register; xmm registers of the operands */
     int8_t result, product;                    /* xmm registers; product -1: none */
     bool wide, reload;                         /* double precision; the result's register is loaded before back */
@@ -210,7 +213,7 @@ struct xlate {
     bool dead_end; /* the previous op ended the path */
 };
 
-/* -- alloc.c ------------------------------------------------------------------------------------------------------------- */
+/* -- alloc.c, alloc_greg.c ------------------------------------------------------------------------------------------------- */
 
 void alloc_begin(struct xlate *x);
 ir_val alloc_rep(const struct xlate *x, ir_val v); /* the value that stands for v */
@@ -256,10 +259,18 @@ void alloc_label(struct xlate *x);
 void alloc_keep_flags(struct xlate *x, int reg); /* VAL_FLAGS in this scratch register of the op */
 void alloc_snapshot(struct xlate *x, struct cold *c, int except);
 
+/* Between the two files. A value is in this scratch register from here on; a guest register other than `except` that is
+ * equal to v, or -1, pinned ones first. */
+void alloc_bind(struct xlate *x, ir_val v, int reg);
+int alloc_holder(const struct xlate *x, ir_val v, int except);
+
+/* -- emit.c ----------------------------------------------------------------------------------------------------------- */
+
 void emit_mov(struct xlate *x, int dst, int src); /* 32 bits; nothing if equal */
 void emit_mov_opnd(struct xlate *x, int dst, struct opnd o);
 void emit_const(struct xlate *x, int dst, uint32_t imm); /* flags survive */
 void emit_alu(struct xlate *x, enum x64_alu op, int dst, struct opnd o);
+void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off); /* dst = at + off, 32 bits */
 
 /* -- flags.c --------------------------------------------------------------------------------------------------------------- */
 
@@ -330,6 +341,12 @@ void vreg_end_op(struct xlate *x);
 bool vreg_any(const struct xlate *x);
 bool vreg_env(size_t env, unsigned *off); /* is this offset in struct vcpu one of v->vfp[]'s? */
 
+/* -- slow_call.c ------------------------------------------------------------------------------------ */
+
+/* All registers of the op must have been chosen: what is emitted between here and `back` is not run by the slow path. */
+struct slow_call *slow_new(struct xlate *x, unsigned nargs, const uint32_t arg[3]);
+void slow_emit_all(struct xlate *x);
+
 /* -- lower_*.c ----------------------------------------------------------------------------------------------------------------- */
 
 void lower_alu(struct xlate *x);
@@ -342,9 +359,6 @@ void lower_call(struct xlate *x);
 bool lower_fp(struct xlate *x);
 bool lower_vec(struct xlate *x);
 void lower_fp_flags(struct xlate *x);
-/* All registers of the op must have been chosen: what is emitted between here and `back` is not run by the slow path. */
-struct slow_call *slow_new(struct xlate *x, unsigned nargs, const uint32_t arg[3]);
-void slow_emit_all(struct xlate *x);
 void lower_flow(struct xlate *x);
 
 /* --count-insns: n more, or fewer, guest instructions were begun. */
@@ -356,7 +370,6 @@ struct cold *cold_new(struct xlate *x, enum cold_kind kind);
 /* Everything that translated code leaves to C must know: pc, ITSTATE. */
 void emit_where(struct xlate *x, uint32_t pc, uint32_t it, bool it_stale);
 void emit_thunk_call(struct xlate *x, const void *thunk);
-void emit_address(struct xlate *x, int dst, struct opnd at, int32_t off); /* dst = at + off, 32 bits */
 void emit_thunk_jmp(struct xlate *x, const void *thunk);
 /* Check the alignment of addr and probe the flat table. Returns the register, page or spare (which may be NO_REG), that holds
  * host minus guest address of the page. Afterwards EFLAGS are destroyed; c has been told. */

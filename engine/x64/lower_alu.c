@@ -11,6 +11,16 @@ static bool is_reg(struct opnd o, int r)
     return o.kind == OPND_REG && o.reg == r;
 }
 
+/* Of two operands that may change places, a register comes first: it can be the destination. */
+static void register_first(struct opnd *a, struct opnd *b)
+{
+    if (a->kind != OPND_REG && b->kind == OPND_REG) {
+        struct opnd t = *a;
+        *a = *b;
+        *b = t;
+    }
+}
+
 /* dst = a op b by the host's two-operand form. */
 static void emit_binary(struct xlate *x, enum x64_alu op, int dst, struct opnd a, struct opnd b)
 {
@@ -176,11 +186,8 @@ static void lower_add_sub(struct xlate *x)
         return;
 
     struct opnd b = alloc_opnd(x, in->b), a = alloc_opnd(x, in->a);
-    if (!sub && a.kind != OPND_REG && b.kind == OPND_REG) {
-        struct opnd t = a;
-        a = b;
-        b = t;
-    }
+    if (!sub)
+        register_first(&a, &b);
     alloc_done(x, in->a);
     alloc_done(x, in->b);
     int dst = alloc_def(x, a.kind == OPND_REG ? a.reg : NO_REG);
@@ -267,10 +274,8 @@ static void lower_logic(struct xlate *x)
             b = (struct opnd){.kind = OPND_REG, .reg = alloc_reg(x, in->b)};
             a = (struct opnd){.kind = OPND_REG, .reg = alloc_reg(x, in->a)};
         }
-    } else if (a.kind != OPND_REG && b.kind == OPND_REG) {
-        struct opnd t = a;
-        a = b;
-        b = t;
+    } else {
+        register_first(&a, &b);
     }
     alloc_done(x, in->a);
     alloc_done(x, in->b);

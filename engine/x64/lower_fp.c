@@ -24,105 +24,8 @@
 #include "engine/vcpu/key.h"
 #include "engine/x64/asm_vex.h"
 
-_Static_assert(HELPER_COUNT <= 256, "slow_call.helper");
-
-enum zero_kind { ZERO_NEVER, ZERO_EXACT, ZERO_OF_N, ZERO_OF_EITHER, ZERO_OF_WIDE_N };
-
 /* xmm registers above those that vregs.c manages */
 enum { TMP0 = KEPT_XMM, TMP1 };
-
-/* -- Slow calls ---------------------------------------------------------------------------------------------- */
-
-struct slow_call *slow_new(struct xlate *x, unsigned nargs, const uint32_t arg[3])
-{
-    struct slow_call *s = &x->slow[x->nslow++];
-
-    *s = (struct slow_call){
-        .entry = X64_LABEL_INIT,
-        .zero = X64_LABEL_INIT,
-        .back_ok = X64_LABEL_INIT,
-        .back = X64_LABEL_INIT,
-        .helper = (uint8_t)x->in->imm,
-        .nargs = (uint8_t)nargs,
-        .product = -1,
-    };
-    memcpy(s->arg, arg, sizeof s->arg);
-    for (int r = RAX; r <= RDX; r++)
-        if (x->reg_val[r] != IR_NONE)
-            s->keep |= (uint8_t)BIT(r);
-    return s;
-}
-
-static void move_bits(struct x64_asm *a, bool wide, int dst, int xmm)
-{
-    asm_vex_rrr(a, wide ? VX_MOVQ_ST : VX_MOVD_ST, xmm, NO_REG, dst);
-}
-
-static void if_zero(struct x64_asm *a, bool wide, int tmp, int xmm, struct x64_label *to)
-{
-    move_bits(a, wide, tmp, xmm);
-    asm_alu_rr(a, ALU_ADD, wide ? 8 : 4, tmp, tmp); /* the sign goes */
-    asm_jcc(a, CC_E, to);
-}
-
-static void emit_zero(struct x64_asm *a, const struct slow_call *s, int result, struct x64_label *zero,
-                      struct x64_label *ok, enum zero_kind kind, struct x64_label *entry)
-{
-    asm_bind(a, zero);
-    if (kind == ZERO_EXACT) {
-        if_zero(a, s->wide, s->tmp, result, ok);
-    } else if (kind == ZERO_OF_WIDE_N) {
-        if_zero(a, true, s->tmp, s->n, ok);
-    } else if (kind != ZERO_NEVER) {
-        move_bits(a, s->wide, s->tmp, result);
-        asm_alu_rr(a, ALU_ADD, s->wide ? 8 : 4, s->tmp, s->tmp);
-        asm_jcc(a, CC_NE, entry);
-        if_zero(a, s->wide, s->tmp, s->n, ok);
-        if (kind == ZERO_OF_EITHER)
-            if_zero(a, s->wide, s->tmp, s->m, ok);
-    }
-}
-
-static void emit_slow(struct xlate *x, struct slow_call *s)
-{
-    struct x64_asm *a = &x->a;
-    unsigned pushed = 0;
-
-    if (s->product >= 0) { /* of a multiply-accumulate */
-        emit_zero(a, s, s->product, &s->product_zero, &s->product_ok, ZERO_OF_EITHER, &s->entry);
-        asm_jmp(a, &s->entry);
-    }
-    emit_zero(a, s, s->result, &s->zero, &s->back_ok, s->kind, &s->entry);
-    asm_bind(a, &s->entry);
-    for (int r = RAX; r <= RDX; r++)
-        if (s->keep & BIT(r)) {
-            asm_push(a, r);
-            pushed++;
-        }
-    if (pushed & 1) { /* alignment */
-        asm_push(a, RAX);
-    }
-    static const int8_t to[3] = {RAX, RDX, RCX};
-    for (unsigned k = 0; k < s->nargs; k++)
-        asm_mov_ri(a, to[k], s->arg[k]);
-    emit_count_call(x);
-    emit_thunk_call(x, x64_stubs.helper_keep[s->helper]);
-    if (pushed & 1)
-        asm_pop(a, RCX);
-    for (int r = RDX; r >= RAX; r--)
-        if (s->keep & BIT(r))
-            asm_pop(a, r);
-    if (s->reload)
-        vreg_load(x, s->result, s->off, s->len);
-    asm_jmp(a, &s->back);
-}
-
-void slow_emit_all(struct xlate *x)
-{
-    x->vpieces = 0; /* helpers' stores are older than their return */
-    for (unsigned k = 0; k < x->nslow; k++)
-        emit_slow(x, &x->slow[k]);
-}
 
 /* -- Pieces ---------------------------------------------------------------------------------------------------- */
 
@@ -141,7 +44,7 @@ static void check(struct x64_asm *a, bool wide, int xmm, int tmp, struct x64_lab
     if (wide)
         asm_vex_rrri(a, VX_PEXTRD, xmm, NO_REG, tmp, 1);
     else
-        move_bits(a, false, tmp, xmm);
+        asm_vex_bits(a, false, tmp, xmm);
     asm_lea(a, 4, tmp, mem_bi(tmp, tmp, 1, -(int32_t)(2 * least)));
     asm_alu_ri(a, ALU_CMP, 4, tmp, 2 * (most - least));
     asm_jcc(a, CC_A, to);
@@ -183,14 +86,15 @@ static void finish(struct xlate *x, struct slow_call *s, unsigned off, unsigned 
 
 /* -- Arithmetic -------------------------------------------------------------------------------------------------- */
 
-static bool binary(struct xlate *x, const struct args *g, uint32_t op, enum zero_kind kind, bool negate)
+/* Operands n, of binary operations m, and unless NULL *d; a register for the result; IXC is looked at. */
+static struct slow_call *begin(struct xlate *x, const struct args *g, enum zero_kind kind, int *d)
 {
-    struct x64_asm *a = &x->a;
-
     flags_clobber(x);
     int tmp = alloc_temp(x, NO_REG);
     int n = vreg_get(x, reg_off(g->v[1], g->wide), g->len);
-    int m = vreg_get(x, reg_off(g->v[2], g->wide), g->len);
+    int m = g->n > 2 ? vreg_get(x, reg_off(g->v[2], g->wide), g->len) : NO_REG;
+    if (d)
+        *d = vreg_get(x, reg_off(g->v[0], g->wide), g->len);
     int t = vreg_temp(x);
     struct slow_call *s = slow_new(x, g->n, g->v);
     s->kind = kind;
@@ -200,12 +104,25 @@ static bool binary(struct xlate *x, const struct args *g, uint32_t op, enum zero
     s->m = (int8_t)m;
     s->result = (int8_t)t;
     need_inexact_set(x, s);
-    asm_vex_rrr(a, scalar(op, g->wide), t, n, m);
-    check(a, g->wide, t, tmp, &s->zero);
+    return s;
+}
+
+static void check_result(struct x64_asm *a, struct slow_call *s)
+{
+    check(a, s->wide, s->result, s->tmp, &s->zero);
     asm_bind(a, &s->back_ok);
+}
+
+static bool binary(struct xlate *x, const struct args *g, uint32_t op, enum zero_kind kind, bool negate)
+{
+    struct x64_asm *a = &x->a;
+    struct slow_call *s = begin(x, g, kind, NULL);
+
+    asm_vex_rrr(a, scalar(op, g->wide), s->result, s->n, s->m);
+    check_result(a, s);
     if (negate) {
         sign_mask(a, g->wide, TMP0);
-        asm_vex_rrr(a, VX_PXOR, t, t, TMP0);
+        asm_vex_rrr(a, VX_PXOR, s->result, s->result, TMP0);
     }
     finish(x, s, reg_off(g->v[0], g->wide), g->len);
     return true;
@@ -213,21 +130,10 @@ static bool binary(struct xlate *x, const struct args *g, uint32_t op, enum zero
 
 static bool root(struct xlate *x, const struct args *g)
 {
-    struct x64_asm *a = &x->a;
+    struct slow_call *s = begin(x, g, ZERO_EXACT, NULL);
 
-    flags_clobber(x);
-    int tmp = alloc_temp(x, NO_REG);
-    int m = vreg_get(x, reg_off(g->v[1], g->wide), g->len);
-    int t = vreg_temp(x);
-    struct slow_call *s = slow_new(x, g->n, g->v);
-    s->kind = ZERO_EXACT;
-    s->wide = g->wide;
-    s->tmp = (int8_t)tmp;
-    s->result = (int8_t)t;
-    need_inexact_set(x, s);
-    asm_vex_rrr(a, scalar(VX_SQRTSD, g->wide), t, m, m);
-    check(a, g->wide, t, tmp, &s->zero);
-    asm_bind(a, &s->back_ok);
+    asm_vex_rrr(&x->a, scalar(VX_SQRTSD, g->wide), s->result, s->n, s->n);
+    check_result(&x->a, s);
     finish(x, s, reg_off(g->v[0], g->wide), g->len);
     return true;
 }
@@ -236,25 +142,14 @@ static bool root(struct xlate *x, const struct args *g)
 static bool accumulate(struct xlate *x, const struct args *g, bool negate_d, bool negate_product)
 {
     struct x64_asm *a = &x->a;
+    int d;
+    struct slow_call *s = begin(x, g, ZERO_EXACT, &d);
+    int t = s->result;
 
-    flags_clobber(x);
-    int tmp = alloc_temp(x, NO_REG);
-    int n = vreg_get(x, reg_off(g->v[1], g->wide), g->len);
-    int m = vreg_get(x, reg_off(g->v[2], g->wide), g->len);
-    int d = vreg_get(x, reg_off(g->v[0], g->wide), g->len);
-    int t = vreg_temp(x);
-    struct slow_call *s = slow_new(x, g->n, g->v);
-    s->kind = ZERO_EXACT;
-    s->wide = g->wide;
-    s->tmp = (int8_t)tmp;
-    s->n = (int8_t)n;
-    s->m = (int8_t)m;
-    s->result = (int8_t)t;
     s->product = TMP0;
     s->product_zero = s->product_ok = (struct x64_label)X64_LABEL_INIT;
-    need_inexact_set(x, s);
-    asm_vex_rrr(a, scalar(VX_MULSD, g->wide), TMP0, n, m);
-    check(a, g->wide, TMP0, tmp, &s->product_zero);
+    asm_vex_rrr(a, scalar(VX_MULSD, g->wide), TMP0, s->n, s->m);
+    check(a, g->wide, TMP0, s->tmp, &s->product_zero);
     asm_bind(a, &s->product_ok);
     if (negate_d && negate_product) {
         sign_mask(a, g->wide, TMP1);
@@ -265,8 +160,7 @@ static bool accumulate(struct xlate *x, const struct args *g, bool negate_d, boo
     } else {
         asm_vex_rrr(a, scalar(negate_product ? VX_SUBSD : VX_ADDSD, g->wide), t, d, TMP0);
     }
-    check(a, g->wide, t, tmp, &s->zero);
-    asm_bind(a, &s->back_ok);
+    check_result(a, s);
     finish(x, s, reg_off(g->v[0], g->wide), g->len);
     return true;
 }
@@ -275,25 +169,14 @@ static bool accumulate(struct xlate *x, const struct args *g, bool negate_d, boo
 static bool fused(struct xlate *x, const struct args *g, uint32_t op)
 {
     struct x64_asm *a = &x->a;
+    int d;
 
     if (!x64_host.fma)
         return false;
-    flags_clobber(x);
-    int tmp = alloc_temp(x, NO_REG);
-    int n = vreg_get(x, reg_off(g->v[1], g->wide), g->len);
-    int m = vreg_get(x, reg_off(g->v[2], g->wide), g->len);
-    int d = vreg_get(x, reg_off(g->v[0], g->wide), g->len);
-    int t = vreg_temp(x);
-    struct slow_call *s = slow_new(x, g->n, g->v);
-    s->kind = ZERO_NEVER;
-    s->wide = g->wide;
-    s->tmp = (int8_t)tmp;
-    s->result = (int8_t)t;
-    need_inexact_set(x, s);
-    asm_vex_rrr(a, VX_MOVAPS, t, NO_REG, d);
-    asm_vex_rrr(a, g->wide ? op | VX_W : op, t, n, m);
-    check(a, g->wide, t, tmp, &s->zero);
-    asm_bind(a, &s->back_ok);
+    struct slow_call *s = begin(x, g, ZERO_NEVER, &d);
+    asm_vex_rrr(a, VX_MOVAPS, s->result, NO_REG, d);
+    asm_vex_rrr(a, g->wide ? op | VX_W : op, s->result, s->n, s->m);
+    check_result(a, s);
     finish(x, s, reg_off(g->v[0], g->wide), g->len);
     return true;
 }
@@ -438,8 +321,7 @@ static bool change_width(struct xlate *x, const struct args *g, bool narrow)
         s->kind = ZERO_EXACT;
         asm_vex_rrr(a, VX_CVTSS2SD, t, m, m);
     }
-    check(a, !narrow, t, tmp, &s->zero);
-    asm_bind(a, &s->back_ok);
+    check_result(a, s);
     finish(x, s, reg_off(g->v[0], !narrow), narrow ? 4 : 8);
     return true;
 }

@@ -295,28 +295,10 @@ static bool extract(struct vec *v)
 
 /* -- All -------------------------------------------------------------------------------------------------------------- */
 
-/* GCC's case ranges: the numbers of an operation for all element types follow each other (ir/vec_ops.def). */
 static bool lower_op(struct vec *v)
 {
     enum vec_op op = v->op;
 
-#define EACH_SIGNED3(name, call)                    \
- case VOP_##name##_s8... VOP_##name##_u32: {        \
-  const unsigned log2 = (op - VOP_##name##_s8) % 3; \
-  const bool is_unsigned = op >= VOP_##name##_u8;   \
-  return call;                                      \
- }
-#define EACH_SIGNED4(name, call)                    \
- case VOP_##name##_s8... VOP_##name##_u64: {        \
-  const unsigned log2 = (op - VOP_##name##_s8) % 4; \
-  const bool is_unsigned = op >= VOP_##name##_u8;   \
-  return call;                                      \
- }
-#define EACH_SIZES(name, last, call)           \
- case VOP_##name##_8... VOP_##name##_##last: { \
-  const unsigned log2 = op - VOP_##name##_8;   \
-  return call;                                 \
- }
     switch (op) {
     case VOP_and ... VOP_bif:
         return bitwise(v);

@@ -332,17 +332,6 @@ bool lower_vec_wide(struct vec *v)
 {
     enum vec_op op = v->op;
 
-#define EACH_SIGNED3(name, call)                    \
- case VOP_##name##_s8... VOP_##name##_u32: {        \
-  const unsigned log2 = (op - VOP_##name##_s8) % 3; \
-  const bool is_unsigned = op >= VOP_##name##_u8;   \
-  return call;                                      \
- }
-#define EACH_SIZES3(name, call)              \
- case VOP_##name##_8... VOP_##name##_32: {   \
-  const unsigned log2 = op - VOP_##name##_8; \
-  return call;                               \
- }
 #define S_OR_U is_unsigned ? U_TO_U : S_TO_S
     switch (op) {
         EACH_SIGNED3(addl, add_wide(v, log2, is_unsigned, false))
@@ -355,22 +344,22 @@ bool lower_vec_wide(struct vec *v)
     case VOP_pmull:
         return multiply_polynomials(v);
         EACH_SIGNED3(shll, shift_wide(v, log2, is_unsigned))
-        EACH_SIZES3(movn, shift_narrow(v, log2, false))
-        EACH_SIZES3(shrn, shift_narrow(v, log2, false))
-        EACH_SIZES3(rshrn, shift_narrow(v, log2, true))
-        EACH_SIZES3(addhn, add_narrow(v, log2, false, false))
-        EACH_SIZES3(raddhn, add_narrow(v, log2, false, true))
-        EACH_SIZES3(subhn, add_narrow(v, log2, true, false))
-        EACH_SIZES3(rsubhn, add_narrow(v, log2, true, true))
+        EACH_SIZES(movn, 32, shift_narrow(v, log2, false))
+        EACH_SIZES(shrn, 32, shift_narrow(v, log2, false))
+        EACH_SIZES(rshrn, 32, shift_narrow(v, log2, true))
+        EACH_SIZES(addhn, 32, add_narrow(v, log2, false, false))
+        EACH_SIZES(raddhn, 32, add_narrow(v, log2, false, true))
+        EACH_SIZES(subhn, 32, add_narrow(v, log2, true, false))
+        EACH_SIZES(rsubhn, 32, add_narrow(v, log2, true, true))
         EACH_SIGNED3(qmovn, saturate_narrow(v, log2, S_OR_U, false))
         EACH_SIGNED3(qshrn, saturate_narrow(v, log2, S_OR_U, false))
         EACH_SIGNED3(qrshrn, saturate_narrow(v, log2, S_OR_U, true))
-        EACH_SIZES3(qmovun, saturate_narrow(v, log2, S_TO_U, false))
-        EACH_SIZES3(qshrun, saturate_narrow(v, log2, S_TO_U, false))
-        EACH_SIZES3(qrshrun, saturate_narrow(v, log2, S_TO_U, true))
+        EACH_SIZES(qmovun, 32, saturate_narrow(v, log2, S_TO_U, false))
+        EACH_SIZES(qshrun, 32, saturate_narrow(v, log2, S_TO_U, false))
+        EACH_SIZES(qrshrun, 32, saturate_narrow(v, log2, S_TO_U, true))
         EACH_SIGNED3(paddl, pairs_long(v, log2, is_unsigned, false))
         EACH_SIGNED3(padal, pairs_long(v, log2, is_unsigned, true))
-        EACH_SIZES3(padd, pairwise(v, log2, vec_add_op(log2, false)))
+        EACH_SIZES(padd, 32, pairwise(v, log2, vec_add_op(log2, false)))
         EACH_SIGNED3(pmax, pairwise(v, log2, vec_max_op[is_unsigned][log2]))
         EACH_SIGNED3(pmin, pairwise(v, log2, vec_min_op[is_unsigned][log2]))
     default: return false;

@@ -252,12 +252,9 @@ static void build_watched_all(struct x64_asm *a, const struct atomics_ops *ops)
 
 /* -- Jump cache --------------------------------------------------------------------------------------------------------- */
 
-/* eax: target. Jumped to from a block: rsp is 8 mod 16. */
-static const void *build_jc_miss(struct x64_asm *a, uintptr_t fn)
+/* eax: target; rax becomes what fn found. rsp is 8 mod 16. */
+static void call_find(struct x64_asm *a, uintptr_t fn)
 {
-    struct x64_label not_found = X64_LABEL_INIT;
-    const void *at = begin(a);
-
     asm_store(a, 4, greg_mem(15), RAX);
     save_regs(a, ALL);
     asm_mov_rr(a, 4, RSI, RAX);
@@ -266,6 +263,15 @@ static const void *build_jc_miss(struct x64_asm *a, uintptr_t fn)
     call_c(a, fn);
     asm_alu_ri(a, ALU_ADD, 8, RSP, 8);
     load_regs(a, CALLER_SAVED);
+}
+
+/* eax: target. Jumped to from a block: rsp is 8 mod 16. */
+static const void *build_jc_miss(struct x64_asm *a, uintptr_t fn)
+{
+    struct x64_label not_found = X64_LABEL_INIT;
+    const void *at = begin(a);
+
+    call_find(a, fn);
     asm_test_rr(a, 8, RAX, RAX);
     asm_jcc(a, CC_E, &not_found);
     asm_jmp_r(a, RAX);
@@ -279,14 +285,7 @@ static const void *build_call_miss(struct x64_asm *a, uintptr_t fn)
 {
     const void *at = begin(a);
 
-    asm_store(a, 4, greg_mem(15), RAX);
-    save_regs(a, ALL);
-    asm_mov_rr(a, 4, RSI, RAX);
-    arg_vcpu(a);
-    asm_alu_ri(a, ALU_SUB, 8, RSP, 8);
-    call_c(a, fn);
-    asm_alu_ri(a, ALU_ADD, 8, RSP, 8);
-    load_regs(a, CALLER_SAVED);
+    call_find(a, fn);
     asm_ret(a);
     return at;
 }

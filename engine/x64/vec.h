@@ -58,6 +58,26 @@ extern const uint32_t vec_max_op[2][3], vec_min_op[2][3]; /* [unsigned][log2] */
 uint32_t vec_add_op(unsigned log2, bool sub);
 uint32_t vec_cmpeq_op(unsigned log2);
 
+/* Cases of a switch (op) that return `call`, in which log2 and is_unsigned are the element's. GCC's case ranges: the numbers
+ * of an operation for all element types follow each other (ir/vec_ops.def). */
+#define EACH_SIGNED3(name, call)                   \
+case VOP_##name##_s8... VOP_##name##_u32: {        \
+ const unsigned log2 = (op - VOP_##name##_s8) % 3; \
+ const bool is_unsigned = op >= VOP_##name##_u8;   \
+ return call;                                      \
+}
+#define EACH_SIGNED4(name, call)                   \
+case VOP_##name##_s8... VOP_##name##_u64: {        \
+ const unsigned log2 = (op - VOP_##name##_s8) % 4; \
+ const bool is_unsigned = op >= VOP_##name##_u8;   \
+ return call;                                      \
+}
+#define EACH_SIZES(name, last, call)          \
+case VOP_##name##_8... VOP_##name##_##last: { \
+ const unsigned log2 = op - VOP_##name##_8;   \
+ return call;                                 \
+}
+
 /* What they can do: true if it has been emitted. */
 bool lower_vec_wide(struct vec *v);
 bool lower_vec_fp(struct vec *v);

@@ -24,6 +24,7 @@
 #include "engine/mem/mem.h"
 #include "machines/console.h"
 #include "machines/linux_boot.h"
+#include "machines/linux_dtb.h"
 #include "machines/loader.h"
 #include "machines/semihosting.h"
 #include "machines/timers.h"

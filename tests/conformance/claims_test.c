@@ -5,94 +5,23 @@
  * one written down here. A claim that does not hold fails; so does a busted row whose claims all hold.
  * What needs running guests is in guests_test.py.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <pthread.h>
-#include <stdlib.h>
 #include <time.h>
 
-#include "engine/ir/ir.h"
-#include "engine/mem/mem.h"
-#include "engine/mem/softmmu.h"
 #include "engine/sync/rcu.h"
-#include "engine/sync/sync.h"
 #include "engine/tb/code.h"
-#include "engine/vcpu/vcpu_alloc.h"
-#include "strategies/atomics/atomics.h"
+#include "strategies/atomics/atomics_testlib.h"
 #include "strategies/axes.h"
 #include "strategies/tb-cache/tb_cache.h"
 #include "strategies/tb-lifetime/tb_lifetime.h"
 
-#define RAM   UINT64_C(0x80000000)
+#define RAM   TEST_RAM
 #define CELL  ((gva)RAM + 0x5008)
 #define ALIAS ((gva)0x5008)
 #define OLD   UINT64_C(0x1122334455667788)
 #define NEW   UINT64_C(0x99aabbccddeeff00)
 
-static unsigned stops; /* quiescent sections that were asked for */
-
 /* -- The machine ------------------------------------------------------------------------------------------------------- */
-
-static void machine_up(void)
-{
-    struct error e = {0};
-    assert_true(mem_add_ram(RAM, 1 << 20, &e));
-    mem_add_alias(0, 1 << 20, RAM);
-    for (unsigned i = 0; i < 2; i++) {
-        assert_true(vcpu_alloc(i, &e) && sync_init_vcpu(vcpus[i], &e) && softmmu_init(vcpus[i], &e));
-        vcpus[i]->cpsr = 0x1f; /* System mode; the MMU is off */
-    }
-    nvcpus = 2;
-    stops = 0;
-}
-
-static void machine_down(void)
-{
-    for (unsigned i = 0; i < nvcpus; i++) {
-        softmmu_free(vcpus[i]);
-        sync_free_vcpu(vcpus[i]);
-    }
-    vcpu_free_all();
-    mem_free_all();
-    nvcpus = 0;
-    current_vcpu = NULL;
-}
-
-/* Run an expression as vCPU i's instruction: it may leave to have something done in quiescence, and is then restarted. */
-#define AS(i, expr)                                   \
- do {                                                 \
-  struct vcpu *v = current_vcpu = vcpus[i];           \
-  if (setjmp(v->leave)) {                             \
-   assert_int_equal(v->leave_reason, LEAVE_SAFEWORK); \
-   stops++;                                           \
-   sync_safe_work(NULL, v->leave_work, v->leave_arg); \
-  }                                                   \
-  expr;                                               \
- } while (0)
-
-static uint64_t load_link(unsigned i, gva va, uint32_t mem)
-{
-    static uint64_t val;
-    AS(i, val = atomics->ldrex(v, va, mem));
-    return val;
-}
-
-static bool store_cond(unsigned i, gva va, uint64_t val, uint32_t mem)
-{
-    static uint32_t failed;
-    AS(i, failed = atomics->strex(v, va, val, mem));
-    return !failed;
-}
-
-static void clear_monitor(unsigned i)
-{
-    AS(i, atomics->clear(v));
-}
 
 /* A plain store as translated code does it: by the flat table, else the slow path. */
 static void plain(unsigned i, gva va, uint64_t val, uint32_t mem)
@@ -116,11 +45,7 @@ static uint64_t peek(void)
 
 static void begin_case(void)
 {
-    machine_up();
-    struct error e = {0};
-    assert_true(!atomics->launch || atomics->launch(&e));
-    for (unsigned i = 0; i < 2; i++)
-        assert_true(!atomics->vcpu_init || atomics->vcpu_init(vcpus[i], &e));
+    test_atomics_up(2);
     uint64_t val = OLD;
     assert_int_equal(mem_write(CELL & ~7u, &val, 8), MEM_OK);
     /* Both have stored here before: what is fast is fast. */
@@ -128,13 +53,6 @@ static void begin_case(void)
         plain(i, CELL + 0x100, 1, MEM_32);
         plain(i, ALIAS + 0x100, 1, MEM_32);
     }
-}
-
-static void end_case(void)
-{
-    if (atomics->shutdown)
-        atomics->shutdown();
-    machine_down();
 }
 
 /* -- Atomics: one function a guarantee, true when it holds ----------------------------------------------------------- */
@@ -155,7 +73,7 @@ static bool breaks(void (*between)(uint32_t mem))
             uint64_t before = peek();
             bool stored = store_cond(0, CELL, NEW, sizes[s]);
             holds &= !stored && peek() == before;
-            end_case();
+            test_atomics_down();
         }
     return holds;
 }
@@ -248,7 +166,7 @@ static bool holds_progress(void)
                 any |= store_cond(i, CELL, NEW + o, MEM_32);
         }
         holds &= any;
-        end_case();
+        test_atomics_down();
     }
     return holds;
 }
@@ -260,7 +178,7 @@ static bool holds_wakes_wfe(void)
     atomic_store(&vcpus[0]->event, 0);
     plain(1, CELL, NEW, MEM_32);
     bool woken = atomic_load(&vcpus[0]->event);
-    end_case();
+    test_atomics_down();
     return woken;
 }
 
@@ -270,8 +188,8 @@ static bool holds_no_stop(void)
     load_link(0, CELL, MEM_32);
     plain(1, CELL, OLD, MEM_32);
     store_cond(0, CELL, NEW, MEM_32);
-    bool none = stops == 0;
-    end_case();
+    bool none = test_stops == 0;
+    test_atomics_down();
     return none;
 }
 
@@ -290,7 +208,7 @@ static bool pairs_work(void)
         clear_monitor(0);
         ok &= !store_cond(0, CELL, OLD, sizes[s]);
         ok &= peek() == ((OLD & ~mask) | (NEW & mask));
-        end_case();
+        test_atomics_down();
     }
     return ok;
 }
@@ -314,26 +232,24 @@ static void *second_generator(void *unused)
     return NULL;
 }
 
-/* Can vCPU 1 begin while vCPU 0 is at it? Who keeps what it claims has the time that a busy host may need to start
- * a thread. */
+/* Can vCPU 1 begin while vCPU 0 is at it? */
 static bool holds_parallel_gen(void)
 {
     struct error e = {0};
     pthread_t t;
-    machine_up();
+    test_machine(2, 1 << 20);
     assert_true(code_memory_init(4 << 20, &e) && tb_cache->launch(1, &e));
     atomic_store(&step, 0);
     tb_cache->generate_begin(vcpus[0]);
     assert_int_equal(pthread_create(&t, NULL, second_generator, NULL), 0);
-    unsigned limit_ms = (tb_cache->head.gives & GIVES(PARALLEL_GEN)) && !tb_cache->head.busted ? 60000 : 500;
-    for (unsigned ms = 0; ms < limit_ms && !atomic_load(&step); ms++)
+    for (unsigned ms = 0; ms < 500 && !atomic_load(&step); ms++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     bool at_once = atomic_load(&step);
     tb_cache->generate_end(vcpus[0]);
     pthread_join(t, NULL);
     tb_cache->shutdown();
     code_memory_free();
-    machine_down();
+    test_machine_free();
     return at_once;
 }
 
@@ -352,7 +268,7 @@ static bool holds_grace_period(void)
 {
     struct error e = {0};
     pthread_t t;
-    machine_up();
+    test_machine(2, 1 << 20);
     rcu_engine_init();
     assert_true(code_memory_init(4 << 20, &e) && (!tb_lifetime->launch || tb_lifetime->launch(&e)));
     uint64_t before = tb_live_count();
@@ -372,7 +288,7 @@ static bool holds_grace_period(void)
     bool freed = tb_live_count() == before;
     rcu_engine_stop();
     code_memory_free();
-    machine_down();
+    test_machine_free();
     return kept && freed;
 }
 

@@ -144,6 +144,15 @@ static inline uint32_t rt_rand(uint32_t *s)
     return *s = x;
 }
 
+/* FNV-1a: sum is 2166136261, or any other start, or what a call before this one returned. */
+static inline uint32_t rt_fnv(uint32_t sum, const void *p, uint32_t bytes)
+{
+    const uint8_t *b = p;
+    for (uint32_t i = 0; i < bytes; i++)
+        sum = (sum ^ b[i]) * 16777619u;
+    return sum;
+}
+
 /* -- CPUs -------------------------------------------------------------------------------------- */
 
 unsigned rt_ncpus(void);
