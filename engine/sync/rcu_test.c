@@ -48,12 +48,12 @@ static void grace_periods_protect_readers(void **state)
     poisoned = freed = 0;
     loops_start(read_and_replace);
     usleep(300000);
+    UNTIL(freed > 0);
     loops_stop();
     rcu_wait_deferred();
     free(shared);
     shared = NULL;
     assert_int_equal(poisoned, 0);
-    assert_true(freed > 0);
 }
 
 /* The vCPUs announce only when they are asked to; a wait with nothing deferred, or with all of it done, must ask too. */

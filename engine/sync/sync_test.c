@@ -36,25 +36,34 @@ static void section(struct vcpu *v, uintptr_t arg)
 /* -- S1 ---------------------------------------------------------------------------------------------------------------------- */
 
 static unsigned sections;
+static _Atomic uint64_t sections_of[N];
 
 static void all_want_sections(struct vcpu *v)
 {
-    if (passes[v->index] % 64 == 0)
-        sync_safe_work(v, section, (uintptr_t)&sections);
+    if (passes[v->index] % 64)
+        return;
+    sync_safe_work(v, section, (uintptr_t)&sections);
+    atomic_fetch_add(&sections_of[v->index], 1);
 }
 
 static void quiescent_sections_exclude(void **state)
 {
     (void)state;
     sections = 0;
+    for (unsigned i = 0; i < N; i++)
+        sections_of[i] = 0;
     loops_start(all_want_sections);
     usleep(200000);
     quiesce_begin(NULL); /* a thread that is no vCPU may too */
     section(NULL, (uintptr_t)&sections);
     quiesce_end(NULL);
+    UNTIL(in_each(sections_of, 2));
     loops_stop();
     assert_int_equal(violations, 0);
-    assert_true(sections > N);
+    uint64_t asked = 1;
+    for (unsigned i = 0; i < N; i++)
+        asked += sections_of[i];
+    assert_int_equal(sections, asked);
 }
 
 /* -- Work ---------------------------------------------------------------------------------------------------------------------- */
@@ -96,10 +105,9 @@ static void broadcasts_are_acknowledged(void **state)
     missed = 0;
     loops_start(broadcast);
     usleep(200000);
+    UNTIL(in_each(completed, 1));
     loops_stop();
     assert_int_equal(missed, 0);
-    for (unsigned i = 0; i < N; i++)
-        assert_true(completed[i] > 0);
 }
 
 static void work_runs_once_in_its_thread(void **state)
@@ -108,7 +116,7 @@ static void work_runs_once_in_its_thread(void **state)
     loops_start(NULL);
     for (unsigned i = 0; i < 1000; i++)
         sync_run_on(vcpus[i % N], see_work, 0);
-    usleep(100000);
+    UNTIL(in_each(work_seen, 1000 / N));
     loops_stop();
     for (unsigned i = 0; i < N; i++)
         assert_int_equal(work_seen[i], 1000 / N);
@@ -135,16 +143,27 @@ static void slow_section(struct vcpu *v, uintptr_t arg)
     usleep(1000);
 }
 
+/* Requests that come while one waits are that one; one that comes when it has begun is another. */
 static void equal_requests_coalesce(void **state)
 {
     (void)state;
     coalesced = 0;
     loops_start(NULL);
-    for (unsigned i = 0; i < 10000; i++)
+    for (unsigned round = 1; round <= 3; round++) {
+        quiesce_begin(NULL); /* nobody begins one now */
+        for (unsigned i = 0; i < 10000; i++)
+            sync_safe_work_async(slow_section, 7);
+        sync_safe_work_async(slow_section, 8);
+        quiesce_end(NULL);
+        UNTIL(coalesced >= 2 * round);
+        assert_int_equal(coalesced, 2 * round);
+    }
+    uint64_t begin = now_ns();
+    for (unsigned i = 0; i < 10000;
+         i++) /* and while they run: one after the other, so not more than there was time for */
         sync_safe_work_async(slow_section, 7);
-    usleep(100000);
     loops_stop();
-    assert_in_range(coalesced, 1, 1000);
+    assert_in_range(coalesced, 7, 7 + (now_ns() - begin) / 1000000);
 }
 
 /* -- Sleep ---------------------------------------------------------------------------------------------------------------------- */
@@ -159,21 +178,22 @@ static void sleepers_hold_up_nobody(void **state)
 {
     (void)state;
     loops_start(sleep_wfi);
-    usleep(50000);
-    uint64_t begin = now_ns();
-    quiesce_begin(NULL);
-    quiesce_end(NULL);
-    assert_true(now_ns() - begin < UINT64_C(2000000000));
+    for (unsigned i = 1; i < N; i++)
+        UNTIL(asleep(i));
     uint64_t before = passes[1];
+    quiesce_begin(NULL); /* would not return if they were waited for: nothing wakes them */
+    for (unsigned i = 1; i < N; i++)
+        assert_int_equal(vcpu_thread(vcpus[i])->state, VT_ASLEEP);
+    quiesce_end(NULL);
     usleep(20000);
     assert_int_equal(passes[1], before); /* it does sleep */
     sync_run_on(vcpus[1], see_work, 0);  /* work is done by a sleeper without waking the guest */
-    usleep(50000);
+    UNTIL(work_seen[1]);
+    usleep(20000);
     assert_int_equal(work_seen[1], 1);
     assert_int_equal(passes[1], before);
     vcpu_set_line(1, LINE_IRQ, true);
-    usleep(50000);
-    assert_true(passes[1] > before);
+    UNTIL(passes[1] > before);
     loops_stop();
 }
 
@@ -187,21 +207,22 @@ static void events_are_kept(void **state)
 {
     (void)state;
     loops_start(wait_for_event);
-    usleep(50000);
+    UNTIL(asleep(2));
     for (unsigned i = 0; i < 100; i++) {
         uint64_t before = passes[2];
         vcpu_send_event(vcpus[2]);
-        for (unsigned ms = 0; ms < 2000 && passes[2] == before; ms++)
-            usleep(1000);
+        UNTIL(passes[2] != before);
         assert_int_equal(passes[2], before + 1);
     }
     loops_stop();
 }
 
+#define NAP_NS UINT64_C(5000000)
+
 static void wait_for_time(struct vcpu *v)
 {
     if (v->index == 0)
-        vcpu_request_sleep_until(v, SLEEP_WFE, now_ns() + 5000000);
+        vcpu_request_sleep_until(v, SLEEP_WFE, now_ns() + NAP_NS);
     else
         vcpu_request_sleep(v, v->index == 1 ? SLEEP_OFF : SLEEP_CALL);
 }
@@ -216,9 +237,11 @@ static void switch_on(struct vcpu *v, uintptr_t arg)
 static void other_sleeps(void **state)
 {
     (void)state;
+    uint64_t begin = now_ns();
     loops_start(wait_for_time);
-    usleep(200000);
-    assert_in_range(passes[0], 2, 41); /* not early; late as the host likes */
+    UNTIL(asleep(1) && asleep(2) && passes[0] >= 20);
+    uint64_t naps = passes[0] - 1; /* the first pass was before any; not early, late as the host likes */
+    assert_true(naps <= (now_ns() - begin) / NAP_NS);
     uint64_t off = passes[1], waits = passes[2];
     vcpu_set_line(1, LINE_IRQ, true);
     vcpu_send_event(vcpus[1]);
@@ -228,15 +251,13 @@ static void other_sleeps(void **state)
     sync_run_on(vcpus[1], switch_on, 0);
     for (unsigned i = 0; i < 100; i++) {
         vcpu_call_ready(vcpus[2]);
-        for (unsigned ms = 0; ms < 2000 && passes[2] == waits; ms++)
-            usleep(1000);
+        UNTIL(passes[2] != waits);
         assert_int_equal(passes[2], ++waits);
     }
+    UNTIL(passes[1] != off && asleep(1));
     assert_int_equal(passes[1], off + 1);
     vcpu_set_line(2, LINE_IRQ, true); /* not masked here */
-    for (unsigned ms = 0; ms < 2000 && passes[2] == waits; ms++)
-        usleep(1000);
-    assert_true(passes[2] > waits);
+    UNTIL(passes[2] > waits);
     loops_stop();
     assert_true(vcpu_thread(vcpus[0])->timed_out);
 }
@@ -256,16 +277,6 @@ static void all_run(void)
     for (unsigned i = 0; i < N; i++)
         while (!passes[i])
             usleep(100);
-}
-
-static void until_asleep(unsigned i)
-{
-    for (bool asleep = false; !asleep;) {
-        usleep(1000);
-        quiesce_begin(NULL);
-        asleep = vcpu_thread(vcpus[i])->state == VT_ASLEEP;
-        quiesce_end(NULL);
-    }
 }
 
 static void the_held_run_no_guest_code(void **state)
@@ -327,8 +338,7 @@ static void a_held_sleeper_sleeps_on(void **state)
 {
     (void)state;
     loops_start(sleep_once);
-    until_asleep(1);
-    until_asleep(2);
+    UNTIL(asleep(1) && asleep(2));
     sync_hold(BIT(1));
     stand_still();
     vcpu_set_line(1, LINE_IRQ, true);

@@ -73,3 +73,19 @@ void loops_stop(void)
     sync_stop_all();
     sync_join();
 }
+
+bool asleep(unsigned i)
+{
+    quiesce_begin(NULL);
+    bool is = vcpu_thread(vcpus[i])->state == VT_ASLEEP;
+    quiesce_end(NULL);
+    return is;
+}
+
+bool in_each(const _Atomic uint64_t count[N], uint64_t least)
+{
+    for (unsigned i = 0; i < N; i++)
+        if (atomic_load(&count[i]) < least)
+            return false;
+    return true;
+}
