@@ -115,8 +115,9 @@ static bool give_up(struct console *c)
     return c->deaf;
 }
 
-/* As much as goes now. */
-static void output(struct console *c, bool listener)
+/* As much as goes now. Whether somebody listens is asked after a chain was taken: what the guest says when all have left is not for
+ * who comes next. */
+static void output(struct console *c)
 {
     uint8_t buf[AT_ONCE];
     for (;;) {
@@ -130,6 +131,7 @@ static void output(struct console *c, bool listener)
             broken(c, TX);
             continue;
         }
+        bool listener = listened_to(c);
         ssize_t took = !n ? 0 : listener ? put(c, buf, n) : (ssize_t)n;
         if (took < 0 && !give_up(c))
             return;
@@ -179,8 +181,8 @@ static void *body(void *opaque)
     struct console *c = opaque;
     struct pollfd p[2] = {{.fd = -1}, {.fd = -1}};
     for (;;) {
+        output(c);
         bool listener = listened_to(c);
-        output(c, listener);
         input(c, listener && (p[1].revents & POLLIN));
         int timeout = -1;
         p[1] = (struct pollfd){.fd = c->kind == PTY && listener ? c->fd : -1};
@@ -195,7 +197,7 @@ static void *body(void *opaque)
         if (!virtio_io_wait(&c->io, p, 2, timeout))
             break;
     }
-    output(c, listened_to(c)); /* the guest's last words */
+    output(c); /* the guest's last words */
     return NULL;
 }
 
