@@ -110,7 +110,7 @@ static void app(void)
 
 static uint32_t wait_for(uint32_t bits)
 {
-    for (unsigned tries = 0; tries < 5000; tries++) {
+    for (unsigned tries = 0; tries < 60000; tries++) {
         uint32_t s = reg(STATUS);
         if (s & bits)
             return s;

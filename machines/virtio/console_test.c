@@ -91,7 +91,7 @@ static void expect(int fd, const char *text)
 {
     char buf[100];
     size_t n = 0;
-    for (unsigned tries = 0; tries < 3000 && n < strlen(text); tries++) {
+    for (unsigned tries = 0; tries < 60000 && n < strlen(text); tries++) {
         ssize_t got = read(fd, buf + n, sizeof buf - n);
         n += got > 0 ? (size_t)got : 0;
         usleep(1000);

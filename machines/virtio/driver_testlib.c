@@ -140,7 +140,7 @@ uint32_t written(uint16_t n)
 
 uint32_t used(void)
 {
-    for (unsigned tries = 0; tries < 5000; tries++) {
+    for (unsigned tries = 0; tries < TRIES; tries++) {
         if (used_now() == avail_index[queue])
             return written((uint16_t)(avail_index[queue] - 1));
         usleep(1000);

@@ -24,6 +24,9 @@
 #define DATA  (RINGS + 0x4000)
 #define SIZE  8
 
+/* Of a millisecond at least, for what comes at once on a quiet host. */
+#define TRIES 60000
+
 enum { NEXT = 1, WRITE = 2, INDIRECT = 4 };
 
 extern struct virtio_mmio *mmio;
