@@ -198,6 +198,7 @@ static struct fake pool[PLACES * GENERATIONS];
 static _Atomic(struct fake *) place[PLACES]; /* the living block of each, as a linker finds it */
 static _Atomic bool stop;
 static _Atomic unsigned linking;                         /* linkers that have begun */
+static _Atomic uint64_t tried;                           /* links by both */
 static pthread_mutex_t page = PTHREAD_MUTEX_INITIALIZER; /* stands for the page locks: one killer at a time a block */
 
 static struct tb *some(struct rng *r)
@@ -215,6 +216,7 @@ static void *linker(void *seed)
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         /* held may have died long ago: the loop of a vCPU names the block that it came out of. */
         tb_chain(own, &held->exits[rng_below(&r, EXITS)], some(&r));
+        atomic_fetch_add_explicit(&tried, 1, memory_order_relaxed);
         if (rng_one_in(&r, 4))
             held = some(&r);
     }
@@ -229,8 +231,11 @@ static void *killer(void *seed)
     while (atomic_load(&linking) < 2)
         sched_yield();
     for (;;) {
-        sched_yield(); /* on few processors too, linkers come in between */
         unsigned n = atomic_fetch_add(&next, 1);
+        /* On few or busy processors too, linkers come in between. */
+        sched_yield();
+        while (atomic_load_explicit(&tried, memory_order_relaxed) < n)
+            sched_yield();
         if (n >= PLACES * GENERATIONS)
             return NULL;
         struct fake *fresh = &pool[n];
