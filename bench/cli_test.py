@@ -41,7 +41,10 @@ for word; do
     fail=1) echo "FAIL on purpose"; exit 1 ;;
     esac
 done
-[ -z "$DBTLAB_TEST_SLEEP" ] || sleep "$DBTLAB_TEST_SLEEP"
+if [ -n "$DBTLAB_TEST_RUNS" ]; then # after so many records a run stays until it is told to end
+    records=$(cat "$TMPDIR/out/runs.jsonl" 2>/dev/null | wc -l)
+    [ "$records" -lt "$DBTLAB_TEST_RUNS" ] || until [ -e "$TMPDIR/go" ]; do sleep 0.01; done
+fi
 echo "#! metric roi_ns=$$ unit=ns"
 echo "PASS g"
 """
@@ -182,7 +185,7 @@ class Cli(unittest.TestCase):
     def stop_after(self, count: int) -> tuple[int, str]:
         process = self.start(
             "bench", "--axis=invalidation", "--repeat=2", "--vcpus=1", f"--out={self.out}",
-            env={"DBTLAB_TEST_SLEEP": "0.05"},
+            env={"DBTLAB_TEST_RUNS": str(count)},
         )  # fmt: skip
         log = self.out / "runs.jsonl"
         deadline = time.monotonic() + 60
@@ -190,6 +193,7 @@ class Cli(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
+        (self.scratch / "go").touch()
         out, _ = process.communicate(timeout=60)
         return process.returncode, out
 

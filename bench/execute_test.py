@@ -8,6 +8,10 @@ import execute
 from execute import with_unit
 
 
+# A busy host lets a thread here wait: what is late is tried again with more time.
+SCALES = (1, 5, 25)
+
+
 class Output(unittest.TestCase):
     def test_units_end_up_in_the_keys_once(self) -> None:
         self.assertEqual(with_unit("roi_ns", "ns"), "roi_ns")
@@ -52,14 +56,20 @@ class Process(unittest.TestCase):
         return done, execute._verdict(done, printed, timeout_s)
 
     def test_marks_get_the_hosts_time(self) -> None:
-        done, verdict = self.run_it(
-            "echo '#! mark up'; sleep 0.1; echo '#! mark begin'; echo 'x #! mark no'; sleep 0.2; "
-            "printf '#! mark'; sleep 0.1; echo ' end'; echo '#! mark end'; echo PASS g"
-        )
-        self.assertEqual((verdict, set(done.marks)), ("pass", {"up", "begin", "end"}))
-        values = execute.mark_values(done.marks)
-        self.assertLess(values["boot_ns"], done.marks["begin"])
-        self.assertTrue(0.25e9 < values["roi_ns"] < 5e9, values)
+        for scale in SCALES:
+            done, verdict = self.run_it(
+                f"echo '#! mark up'; sleep {0.1 * scale}; echo '#! mark begin'; echo 'x #! mark no'; sleep {0.2 * scale}; "
+                f"printf '#! mark'; sleep {0.1 * scale}; echo ' end'; echo '#! mark end'; echo PASS g",
+                timeout_s=100,
+            )
+            self.assertEqual((verdict, set(done.marks)), ("pass", {"up", "begin", "end"}))
+            values = execute.mark_values(done.marks)
+            self.assertLessEqual(values["boot_ns"], done.marks["begin"])
+            self.assertEqual(values["roi_ns"], done.marks["end"] - done.marks["begin"])
+            if values["boot_ns"] < done.marks["begin"] and values["roi_ns"] > 0.25e9 * scale:
+                break
+        else:
+            self.fail(f"the marks are not where the sleeps are: {done.marks}")
         self.assertEqual(execute.mark_values({"begin": 1}), {})
 
     def test_pass(self) -> None:
@@ -76,12 +86,15 @@ class Process(unittest.TestCase):
         self.assertEqual(self.run_it("echo FAIL lost 3 updates; exit 1")[1], "FAIL lost 3 updates")
 
     def test_time_out_kills_the_whole_group(self) -> None:
-        done, verdict = self.run_it("sleep 30 & sleep 30; echo PASS g", timeout_s=0.3)
+        done, verdict = self.run_it("sleep 60 & sleep 60; echo PASS g", timeout_s=0.3)
         self.assertEqual(verdict, "killed after 0.3 s")
-        self.assertLess(done.wall_ns, 5e9)
+        self.assertLess(done.wall_ns, 50e9)
 
     def test_threads_are_seen_where_they_run(self) -> None:
-        done, _ = self.run_it("sleep 0.3; echo PASS g")
+        for scale in SCALES:
+            done, _ = self.run_it(f"sleep {0.3 * scale}; echo PASS g", timeout_s=100)
+            if done.threads:
+                break
         self.assertTrue(done.threads)
         self.assertEqual(set(done.threads[0]), {"name", "allowed", "cpu"})
 
