@@ -50,6 +50,11 @@ WEAK void vcpu_request_sleep_until(struct vcpu *v, int kind, uint64_t until_ns)
     vcpu_thread(v)->until_ns = until_ns;
 }
 
+WEAK bool vcpu_take_event(struct vcpu *v)
+{
+    return atomic_exchange(&v->event, 0);
+}
+
 WEAK void vcpu_send_event_all(void)
 {
     fake_events++;

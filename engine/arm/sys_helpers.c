@@ -134,8 +134,7 @@ static bool stream_event(struct vcpu *v, uint64_t *next_ns)
 void helper_wfe(struct vcpu *v)
 {
     uint64_t until_ns = UINT64_MAX;
-    /* Acquire: what the sender of the event wrote before (vcpu_send_event, release) is seen. */
-    if (atomic_exchange_explicit(&v->event, 0, memory_order_acquire))
+    if (vcpu_take_event(v))
         return;
     if ((v->sys.cntkctl & EVNTEN) && v->cpu_ops && stream_event(v, &until_ns))
         return;

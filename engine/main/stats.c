@@ -36,10 +36,10 @@ static const struct {
 };
 
 /* The slow-path hooks of strategies: calls that a scheme's inline code could not avoid. */
-static const enum counter_id hooks[] = {CNT_LDREX,      CNT_STREX_OK,    CNT_STREX_FAIL,     CNT_EXCL_BREAKS,
-                                        CNT_EXCL_PAGES, CNT_SAFE_WORK,   CNT_SLOW_LOADS,     CNT_SLOW_STORES,
-                                        CNT_SMC_STORES, CNT_TB_FIND,     CNT_TB_INVALIDATED, CNT_TB_FLUSHES,
-                                        CNT_JC_MISS,    CNT_HELPER_CALLS};
+static const enum counter_id hooks[] = {CNT_LDREX,      CNT_STREX_OK,     CNT_STREX_FAIL,     CNT_EXCL_BREAKS,
+                                        CNT_EXCL_PAGES, CNT_SAFE_WORK,    CNT_SLOW_LOADS,     CNT_SLOW_STORES,
+                                        CNT_SMC_STORES, CNT_TB_FIND,      CNT_TB_INVALIDATED, CNT_TB_FLUSHES,
+                                        CNT_JC_MISS,    CNT_HELPER_CALLS, CNT_EXCL_ARMS};
 
 static uint64_t total(enum counter_id id)
 {

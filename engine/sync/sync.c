@@ -32,6 +32,11 @@ static unsigned running;
 static const void *owner; /* thread-local address of the exclusive thread */
 static struct vcpu_work *safe_head, **safe_tail = &safe_head;
 static bool stopping;
+
+/* vCPUs that sleep in WFE, or are about to. W: each its own bit, q held; R: vcpu_send_event(), after it has set the event. */
+static _Atomic uint32_t wfe_sleepers CACHE_ALIGNED;
+_Atomic uint32_t sync_watchers CACHE_ALIGNED;
+
 struct histogram sync_stop_latency_ns, sync_request_latency_ns;
 
 static _Thread_local unsigned exclusive_depth;
@@ -254,9 +259,12 @@ void vcpu_call_ready(struct vcpu *v)
 
 void vcpu_send_event(struct vcpu *v)
 {
-    /* Release pairs with the exchange in awake(): what happened before the SEV. */
-    if (atomic_exchange_explicit(&v->event, 1, memory_order_release))
+    /* Release pairs with the exchange in vcpu_take_event(): what happened before the SEV. seq_cst: before the look at the
+     * sleepers; the other side sets its bit and then looks at the event (fall_asleep()). */
+    if (atomic_exchange_explicit(&v->event, 1, memory_order_seq_cst))
         return; /* whoever set it woke the sleeper */
+    if (!(atomic_load_explicit(&wfe_sleepers, memory_order_seq_cst) & BIT(v->index)))
+        return;
     mutex_lock(&q);
     if (vcpu_thread(v)->state == VT_ASLEEP)
         pthread_cond_signal(&vcpu_thread(v)->wake);
@@ -267,6 +275,56 @@ void vcpu_send_event_all(void)
 {
     for (unsigned i = 0; i < nvcpus; i++)
         vcpu_send_event(vcpus[i]);
+}
+
+/* -- Lost reservations ---------------------------------------------------------------------------------------------------- */
+
+static bool has_reservation(const struct vcpu *v)
+{
+    /* Relaxed, atomic: in quiescence others write 0. */
+    return __atomic_load_n(&v->excl_state, __ATOMIC_RELAXED) && v->excl_word;
+}
+
+bool vcpu_take_event(struct vcpu *v)
+{
+    /* seq_cst: after the bits set by fall_asleep(); other sides are vcpu_send_event() and the stores that look at sync_watchers. They
+     * also order what was written before the event. */
+    bool event = atomic_exchange_explicit(&v->event, 0, memory_order_seq_cst);
+    if (has_reservation(v) && atomic_load_explicit(v->excl_word, memory_order_seq_cst) != v->excl_val) {
+        __atomic_store_n(&v->excl_state, 0, __ATOMIC_RELAXED);
+        event = true;
+    }
+    return event;
+}
+
+void vcpu_wake_watchers(const _Atomic uint64_t *word)
+{
+    uint32_t who = atomic_load_explicit(&sync_watchers, memory_order_seq_cst);
+    for (; who; who &= who - 1) {
+        struct vcpu *v = vcpus[__builtin_ctz(who)];
+        /* Relaxed: written before the bit. */
+        if (__atomic_load_n(&v->excl_word, __ATOMIC_RELAXED) == word)
+            vcpu_send_event(v);
+    }
+}
+
+/* q held. Before the last look at what would end the sleep. */
+static void fall_asleep(const struct vcpu *v, int kind)
+{
+    if (kind != SLEEP_WFE)
+        return;
+    atomic_fetch_or_explicit(&wfe_sleepers, BIT(v->index), memory_order_seq_cst);
+    if (has_reservation(v))
+        atomic_fetch_or_explicit(&sync_watchers, BIT(v->index), memory_order_seq_cst);
+}
+
+static void wake_up(const struct vcpu *v, int kind)
+{
+    if (kind != SLEEP_WFE)
+        return;
+    /* Relaxed: who still sees the bit sends an event too many, or takes the lock in vain. */
+    atomic_fetch_and_explicit(&wfe_sleepers, ~BIT(v->index), memory_order_relaxed);
+    atomic_fetch_and_explicit(&sync_watchers, ~BIT(v->index), memory_order_relaxed);
 }
 
 /* ARM DDI 0406C B1.8.13, B1.8.14: WFI ends on a pending interrupt even if masked in CPSR, WFE on the event register or an
@@ -289,7 +347,7 @@ static bool awake(struct vcpu *v, int kind)
         vcpu_thread(v)->call_ready = false;
         return ready;
     }
-    if (atomic_exchange_explicit(&v->event, 0, memory_order_acquire)) /* pairs with vcpu_send_event() */
+    if (vcpu_take_event(v))
         return true;
     if (vcpu_thread(v)->until_ns == UINT64_MAX || now_ns() < vcpu_thread(v)->until_ns)
         return false;
@@ -437,10 +495,12 @@ bool sync_safepoint(struct vcpu *v)
         /* Nobody waits for a sleeper: neither for quiescence nor for a grace period. */
         stop_running(t, VT_ASLEEP);
         rcu_go_offline();
+        fall_asleep(v, t->sleep);
         bool woke = false; /* awake() consumes the event: its answer must not be lost to work that came with it */
         /* Held it sleeps on, whatever comes: who looks at it finds what the stop found. */
         while ((t->held || !(woke = awake(v, t->sleep))) && !t->head && !safe_head && !stopping)
             wait_asleep(t);
+        wake_up(v, t->sleep);
         rcu_go_online();
         start_running(t);
         if (woke)

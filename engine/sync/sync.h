@@ -69,9 +69,17 @@ void vcpu_request_sleep(struct vcpu *v, int kind);
 void vcpu_request_sleep_until(struct vcpu *v, int kind, uint64_t until_ns);
 /* FOREIGN. What a call of v waits for has come; kept until v sleeps if it does not yet. */
 void vcpu_call_ready(struct vcpu *v);
-/* FOREIGN: SEV, lost reservations. */
+/* FOREIGN: SEV. No lock is taken if v does not sleep in WFE. */
 void vcpu_send_event(struct vcpu *v);
 void vcpu_send_event_all(void);
+/* Own thread. Tests and clears the event register: an event was sent, or v's reservation is lost (v->excl_word), which is then forgotten.
+ * So that a store which breaks a reservation need not tell its owner, but in: */
+bool vcpu_take_event(struct vcpu *v);
+/* Bit n: vCPU n sleeps in WFE, or is about to, with a reservation. W: that vCPU, before it looks whether the reservation is lost;
+ * R: whoever has changed an excl_word by a locked instruction, after that. So one of the two sees the other. */
+extern _Atomic uint32_t sync_watchers;
+/* FOREIGN. An event to those of them whose excl_word is this one. */
+void vcpu_wake_watchers(const _Atomic uint64_t *word);
 
 /* -- Holding: a debugger's stop --------------------------------------------------------------------------------------------- */
 

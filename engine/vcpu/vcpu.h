@@ -83,15 +83,18 @@ struct vcpu {
     uint32_t q, ge;      /* CPSR.Q (0 or 1), GE (bits 3..0) */
     uint32_t excl_state; /* atomics scheme's own, inline code may use: e.g. 1 = reservation held */
     uint32_t excl_addr;  /*   ... virtual address */
-    uint64_t excl_val;   /*   ... value read */
+    uint64_t excl_val;   /*   ... value read, or what excl_word had */
     uint64_t excl_host;  /*   ... host address */
     uint64_t host_rsp;   /* translated code: stack pointer at entry */
     uint64_t ras_limit;  /* translated code: below this the shadow stack of returns is dropped */
     uint64_t spill[8];   /* translated code: temporaries */
     uint64_t guess[2];   /* translated code: likely flat table entries (x64/guess.h) */
     uint32_t guess_votes;
-    uint32_t excl_bit;    /* atomics scheme's own: this vCPU's bit in its words; const after LAUNCH */
+    uint32_t excl_wait;   /* atomics scheme's own: how long a load-link that waits does so, a power of 2 */
     uint32_t excl_stores; /* atomics scheme's own: stores to watched frames, modulo 2^32 */
+    /* Atomics scheme's own: a word that leaves excl_val for good when a reservation (excl_state not 0) is lost, which WFE takes as
+     * an event (vcpu_take_event()); NULL: this scheme has none. W: owner; R: anyone, relaxed. */
+    _Atomic uint64_t *excl_word;
 
     /* -- guest state out of the fast path -- */
     uint32_t cpsr;      /* mode, I F A, E, ...: all but N Z C V Q GE T IT, which live above */
@@ -123,8 +126,8 @@ struct vcpu {
 
     /* Interrupt lines, enum vcpu_line. W: any thread, atomic; R: owner. Own cache line: devices write it. */
     _Atomic uint32_t lines CACHE_ALIGNED;
-    /* Event register of WFE. Set by SEV, a lost reservation, an interrupt (any thread, vcpu_send_event());
-     * tested and cleared by the owner. */
+    /* Event register of WFE. Set by SEV, an interrupt (any thread, vcpu_send_event()), and for a lost reservation; tested and
+     * cleared by the owner (vcpu_take_event()). */
     _Atomic uint32_t event;
 
     /* Counters: W owner, R anyone relaxed after the run. Indices: base/counters.def. */
@@ -206,7 +209,8 @@ static inline unsigned vcpu_mmu_mode(const struct vcpu *v)
  X(LDREX, "ldrex", "1", "load-exclusives in C")                                                            \
  X(STREX_OK, "strex_ok", "1", "store-exclusives in C that stored")                                         \
  X(STREX_FAIL, "strex_fail", "1", "store-exclusives in C that did not")                                    \
- X(EXCL_BREAKS, "excl_breaks", "1", "reservations broken by this vCPU's stores")                           \
+ X(EXCL_BREAKS, "excl_breaks", "1", "lost reservations that store-exclusives in C found")                  \
+ X(EXCL_ARMS, "excl_arms", "1", "granules whose stores are seen again after many went unseen")             \
  X(EXCL_PAGES, "excl_pages", "1", "pages made exclusive")                                                  \
  X(SAFE_WORK, "safe_work", "1", "quiescent sections this vCPU asked for")                                  \
  X(SMC_STORES, "smc_stores", "1", "stores to bytes of translated code")                                    \

@@ -107,10 +107,10 @@ static struct x64_code translate(const struct snippet *s, const struct atomics_o
 static const struct {
     const char *name;
     size_t off, size;
-} fields[] = {FIELD(r),         FIELD(nf),         FIELD(zf),          FIELD(cf),
-              FIELD(vf),        FIELD(it),         FIELD(poll),        FIELD(mbuf),
-              FIELD(jc),        FIELD(excl_state), FIELD(excl_addr),   FIELD(excl_val),
-              FIELD(excl_host), FIELD(excl_bit),   FIELD(excl_stores), FIELD(flat)};
+} fields[] = {FIELD(r),         FIELD(nf),       FIELD(zf),        FIELD(cf),        FIELD(vf),
+              FIELD(it),        FIELD(poll),     FIELD(mbuf),      FIELD(jc),        FIELD(excl_state),
+              FIELD(excl_addr), FIELD(excl_val), FIELD(excl_host), FIELD(excl_word), FIELD(excl_stores),
+              FIELD(excl_wait), FIELD(event),    FIELD(flat)};
 
 /* A displacement from the vCPU register, by the field's name. */
 static void field_text(char *out, size_t n, int64_t disp)

@@ -175,9 +175,9 @@ static bool holds_wakes_wfe(void)
 {
     begin_case();
     load_link(0, CELL, MEM_32);
-    atomic_store(&vcpus[0]->event, 0);
+    bool before = vcpu_take_event(vcpus[0]);
     plain(1, CELL, NEW, MEM_32);
-    bool woken = atomic_load(&vcpus[0]->event);
+    bool woken = !before && vcpu_take_event(vcpus[0]);
     test_atomics_down();
     return woken;
 }
