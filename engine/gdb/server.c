@@ -28,7 +28,7 @@
 #include "engine/sync/sync.h"
 
 #define SEND_TIMEOUT_S  10 /* a client that does not read */
-#define RESET_TIMEOUT_S 5
+#define RESET_TIMEOUT_S 30 /* a vCPU that does not come to its safepoint */
 
 static int listener = -1, events = -1; /* const while the thread runs */
 static const char *unix_path;          /* to be removed at the end; NULL: none */

@@ -349,7 +349,13 @@ class CommandLine(unittest.TestCase):
 
     @staticmethod
     def threads(pid: int) -> list[str]:
-        return [path.read_text().strip() for path in Path(f"/proc/{pid}/task").glob("*/comm")]
+        names = []
+        for path in Path(f"/proc/{pid}/task").glob("*/comm"):
+            try:
+                names.append(path.read_text().strip())
+            except OSError:  # has ended meanwhile
+                pass
+        return names
 
     def test_full_disk(self) -> None:
         if not os.access("/dev/full", os.W_OK):

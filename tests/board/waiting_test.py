@@ -51,31 +51,37 @@ class Waiting(unittest.TestCase):
         """Less than 3 % of a core on a quiet host; the bound leaves room for a busy one and for sanitizers."""
         child = start("--smp=4", guest("idle"))
         self.addCleanup(end, child)
-        time.sleep(1)
-        before, begin = cpu_seconds(child.pid), time.monotonic()
-        time.sleep(2)
-        share = (cpu_seconds(child.pid) - before) / (time.monotonic() - begin)
-        self.assertLess(share, 0.1)
-        self.assertIsNone(child.poll())
+        shares = []
+        for _ in range(5):  # on a busy host it may still be starting; a guest that never idles costs each time
+            time.sleep(1)
+            before, begin = cpu_seconds(child.pid), time.monotonic()
+            time.sleep(2)
+            shares.append((cpu_seconds(child.pid) - before) / (time.monotonic() - begin))
+            self.assertIsNone(child.poll())
+            if shares[-1] < 0.1:
+                return
+        self.fail(f"it takes {shares} of a core")
 
 
 class Clock(unittest.TestCase):
     """The guest says its count; lines come late, never early, so the least delay of many is what the clocks differ by."""
 
-    SECONDS = 4
+    SECONDS = (4, 4, 8, 16, 32)  # a busy host moves the least delays by what counts the less the longer it takes
     HZ = 62_500_000
 
-    def drift_ms_per_minute(self, engine: str) -> float:
+    def drift_ms_per_minute(self, engine: str, seconds: int) -> float | None:
+        """None: too few lines came to say."""
         child = start(f"--engine={engine}", guest("clock"))
         self.addCleanup(end, child)
         samples = []
         begin = time.monotonic_ns()
-        while time.monotonic_ns() - begin < self.SECONDS * 1e9:
+        while time.monotonic_ns() - begin < seconds * 1e9:
             line = child.stdout.readline()
             now = time.monotonic_ns()
             samples.append((now, now - int(line, 16) * 1_000_000_000 // self.HZ))
         end(child)
-        self.assertGreater(len(samples), self.SECONDS * 8)  # every 20 ms on a quiet host
+        if len(samples) <= seconds * 8:  # every 20 ms on a quiet host
+            return None
         third = len(samples) // 3
         first = min(samples[:third], key=lambda s: s[1])
         last = min(samples[-third:], key=lambda s: s[1])
@@ -84,9 +90,9 @@ class Clock(unittest.TestCase):
     def test_generic_timer_keeps_the_hosts_time(self) -> None:
         for engine in ENGINES:
             seen = []
-            for _ in range(3):  # a wrong clock is wrong each time, a busy host is not
-                seen.append(self.drift_ms_per_minute(engine))
-                if abs(seen[-1]) < 50:
+            for seconds in self.SECONDS:  # a wrong clock is wrong each time, a busy host is not
+                seen.append(self.drift_ms_per_minute(engine, seconds))
+                if seen[-1] is not None and abs(seen[-1]) < 50:
                     break
             else:
                 self.fail(f"{engine}: the guest's clock is off by {seen} ms a minute")

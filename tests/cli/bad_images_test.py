@@ -81,10 +81,10 @@ BAD = [
 ]
 
 
-def run(image: bytes, options: list[str], folder: str, name: str) -> subprocess.CompletedProcess:
+def run(image: bytes, options: list[str], folder: str, name: str, seconds: int = 30) -> subprocess.CompletedProcess:
     path = Path(folder) / name
     path.write_bytes(image)
-    return subprocess.run([str(BINARY), "run", "--timeout=1", *options, str(path)], capture_output=True, timeout=60,
+    return subprocess.run([str(BINARY), "run", f"--timeout={seconds}", *options, str(path)], capture_output=True, timeout=60,
                           stdin=subprocess.DEVNULL, cwd=folder)
 
 
@@ -154,7 +154,7 @@ class BadImages(unittest.TestCase):
         with tempfile.TemporaryDirectory() as tmp, concurrent.futures.ThreadPoolExecutor(2) as pool:
             def one(i: int) -> subprocess.CompletedProcess:
                 options = ["--smp=2"] if i % 3 == 0 else ["--engine=interp"] if i % 3 == 1 else []
-                return run(images[i], options, tmp, f"mutant{i}.elf")
+                return run(images[i], options, tmp, f"mutant{i}.elf", seconds=1)
 
             ended = 0
             for i, p in enumerate(pool.map(one, range(MUTANTS))):

@@ -24,23 +24,30 @@ class Guest:
     def __init__(self, *words: str):
         self.folder = tempfile.TemporaryDirectory(prefix="gdb")
         self.socket = os.path.join(self.folder.name, "s")
+        self.errors = open(os.path.join(self.folder.name, "errors"), "w", encoding="utf-8")
         self.process = subprocess.Popen(
             [PROGRAM, "run", f"--timeout={LIMIT_S * 4}", f"--gdb=unix:{self.socket}", *words],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors, text=True)
         until = time.monotonic() + LIMIT_S
-        while not os.path.exists(self.socket):
+        while "for a debugger" not in self.said():  # the socket is there a little before somebody listens
             if self.process.poll() is not None or time.monotonic() > until:
-                raise AssertionError(f"no socket: {self.process.communicate()}")
+                raise AssertionError(f"nobody listens: {self.said()}")
             time.sleep(0.01)
 
+    def said(self) -> str:
+        """What has come on its stderr."""
+        return Path(self.errors.name).read_text()
+
     def end(self) -> tuple[str, str, int]:
-        out, err = self.process.communicate(timeout=LIMIT_S)
-        return out, err, self.process.returncode
+        out, _ = self.process.communicate(timeout=LIMIT_S)
+        return out, self.said(), self.process.returncode
 
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        if not self.process.stdout.closed:
+            self.process.communicate()
+        self.errors.close()
         self.folder.cleanup()
 
 
@@ -73,9 +80,10 @@ class Gdb:
         self.process.stdin.write(f"{command}\necho \\n{mark}\\n\n")
         return mark
 
-    def wait(self, mark: str) -> str:
+    def wait(self, mark: str, seconds: float = LIMIT_S) -> str:
+        """All that is said up to the mark, or to the line that is it."""
         said = []
-        until = time.monotonic() + LIMIT_S
+        until = time.monotonic() + seconds
         while True:
             try:
                 line = self.lines.get(timeout=max(0.0, until - time.monotonic()))

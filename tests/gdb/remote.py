@@ -20,8 +20,8 @@ def symbols(elf: str) -> dict[str, int]:
 class Client:
     def __init__(self, path: str):
         self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)  # with a time-out it would not wait for room among those who want to be served
         self.socket.settimeout(LIMIT_S)
-        self.socket.connect(path)
         self.input = b""
 
     def byte(self) -> bytes:

@@ -184,7 +184,8 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=0, help="a seeded sample of this many runs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--timeout", type=float, default=60, metavar="S")
+    parser.add_argument("--timeout", type=float, default=180, metavar="S",
+                        help="a run that has not ended by then hangs: seconds that a busy host does not need")
     parser.add_argument("--slowest", type=int, default=0, metavar="N", help="show the N slowest runs")
     args = parser.parse_args()
     if not args.binary or not args.guests:

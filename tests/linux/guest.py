@@ -11,7 +11,7 @@ HERE = RUNFILES / "tests/linux" if RUNFILES.exists() else Path(__file__).resolve
 ROOT = HERE.parent.parent
 TOOL = ROOT / "tools/guest_linux.py"
 BINARY = Path(os.environ.get("DBTLAB_BIN") or RUNFILES / "engine/main/dbtlab")
-BOOT_S = 120  # a boot takes 1 to 4 s on an idle host; others may run beside it
+BOOT_S = 300  # a boot takes 1 to 4 s on an idle host; this one may be busy
 CANNOT_FETCH = ("could not fetch", "is needed to fetch")
 
 
