@@ -115,13 +115,9 @@ struct vcpu {
     uint32_t leave_reason;                             /* enum leave_reason */
     void (*leave_work)(struct vcpu *v, uintptr_t arg); /* LEAVE_SAFEWORK: to be run QUIESCED */
     uintptr_t leave_arg;
-    void *exec;     /* exec/: struct exec_state */
-    void *thread;   /* sync/: struct vcpu_thread */
-    void *tlb;      /* mem/: struct softmmu */
-    void *atomics;  /* atomics scheme: its per-vCPU state */
-    void *inval;    /* invalidation scheme: its per-vCPU state */
-    void *tbcache;  /* tb-cache scheme: its per-vCPU state */
-    void *lifetime; /* tb-lifetime scheme: its per-vCPU state */
+    void *exec;   /* exec/: struct exec_state */
+    void *thread; /* sync/: struct vcpu_thread */
+    void *tlb;    /* mem/: struct softmmu */
     const struct machine_cpu_ops *cpu_ops;
 
     /* Interrupt lines, enum vcpu_line. W: any thread, atomic; R: owner. Own cache line: devices write it. */
