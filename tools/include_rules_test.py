@@ -6,7 +6,6 @@ test reads the files themselves. It prints one line a breach: file:line, what it
 """
 import os
 import re
-import sys
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))

@@ -211,8 +211,3 @@ void debug_end(void)
     exec_config.exact_flags = false;
     tb_flush_quiesced(NULL);
 }
-
-bool debug_on(void)
-{
-    return tell != NULL;
-}

@@ -39,7 +39,6 @@ struct debug_state *debug_state(struct vcpu *v);
  * vCPU's thread when it has stopped; must not wait. The end removes all breakpoints and watchpoints. */
 void debug_begin(void (*stopped)(void));
 void debug_end(void);
-bool debug_on(void);
 
 #define DEBUG_BREAKS 1024
 /* False: there are too many. Setting one that stands is no error, nor is removing one that does not. */

@@ -6,8 +6,7 @@
 
 #include "engine/main/options.h"
 
-#define EXIT_GUEST_FATAL 70 /* the guest made an error that it could not handle */
-#define EXIT_TIMEOUT     124
+#define EXIT_TIMEOUT 124
 
 /* Runs to the end of the machine and takes everything down again. Returns the exit code; with e filled nothing ran, or
  * what was asked for could not be done. Once in a process. */

@@ -31,8 +31,6 @@ static inline bool callee_saved(int host)
     return host == RBX || host == RBP || host >= R12;
 }
 
-/* Bits of the registers that hold IR values. */
-#define SCRATCH_MASK (BIT(RAX) | BIT(RCX) | BIT(RDX))
 static inline bool is_scratch(int r)
 {
     return r >= RAX && r <= RDX;

@@ -60,15 +60,6 @@ void asm_vex_rrri(struct x64_asm *a, uint32_t op, int dst, int src1, int src2, u
     enc_append(a, &e);
 }
 
-void asm_vex_rrmi(struct x64_asm *a, uint32_t op, int dst, int src1, struct x64_mem m, uint8_t imm)
-{
-    struct enc e = {.n = 0};
-
-    put_rrm(&e, op, dst, src1, m);
-    put(&e, imm);
-    enc_append(a, &e);
-}
-
 void asm_vex_pool(struct x64_asm *a, uint32_t op, int dst, int src1, const uint8_t *at)
 {
     struct enc e = {.n = 0};

@@ -45,8 +45,6 @@ enum vex_op {
     VX_PXOR = VX_66 | VX_0F | 0xef, VX_PAND = VX_66 | VX_0F | 0xdb, VX_PANDN = VX_66 | VX_0F | 0xdf,
     VX_POR = VX_66 | VX_0F | 0xeb, VX_PCMPEQD = VX_66 | VX_0F | 0x76,
     VX_PSLLD_I = VX_66 | VX_0F | VX_EXT(6) | 0x72, VX_PSLLQ_I = VX_66 | VX_0F | VX_EXT(6) | 0x73, VX_PSRLQ_I = VX_66 | VX_0F | VX_EXT(2) | 0x73,
-    VX_MOVLHPS = VX_NP | VX_0F | 0x16, /* src1's low half, src2's low half */
-    VX_PINSRQ = VX_66 | VX_3A | VX_W | 0x22,
     VX_PBROADCASTB = VX_66 | VX_38 | 0x78, VX_PBROADCASTW = VX_66 | VX_38 | 0x79, VX_PBROADCASTD = VX_66 | VX_38 | 0x58,
     VX_PTEST = VX_66 | VX_38 | 0x17, VX_MOVMSKPS = VX_NP | VX_0F | 0x50,
     VX_PADDB = VX_66 | VX_0F | 0xfc, VX_PADDW = VX_66 | VX_0F | 0xfd, VX_PADDD = VX_66 | VX_0F | 0xfe, VX_PADDQ = VX_66 | VX_0F | 0xd4,
@@ -75,7 +73,6 @@ enum vex_op {
     VX_PACKSSWB = VX_66 | VX_0F | 0x63, VX_PACKSSDW = VX_66 | VX_0F | 0x6b, VX_PACKUSWB = VX_66 | VX_0F | 0x67, VX_PACKUSDW = VX_66 | VX_38 | 0x2b,
     VX_PMOVSXBW = VX_66 | VX_38 | 0x20, VX_PMOVSXWD = VX_66 | VX_38 | 0x23, VX_PMOVSXDQ = VX_66 | VX_38 | 0x25,
     VX_PMOVZXBW = VX_66 | VX_38 | 0x30, VX_PMOVZXWD = VX_66 | VX_38 | 0x33, VX_PMOVZXDQ = VX_66 | VX_38 | 0x35,
-    VX_PHADDW = VX_66 | VX_38 | 0x01, VX_PHADDD = VX_66 | VX_38 | 0x02,
     /* Vectors of single precision */
     VX_ADDPS = VX_NP | VX_0F | 0x58, VX_MULPS = VX_NP | VX_0F | 0x59, VX_SUBPS = VX_NP | VX_0F | 0x5c,
     VX_MINPS = VX_NP | VX_0F | 0x5d, VX_MAXPS = VX_NP | VX_0F | 0x5f, VX_CMPPS = VX_NP | VX_0F | 0xc2,
@@ -90,7 +87,6 @@ enum vex_op {
 void asm_vex_rrr(struct x64_asm *a, uint32_t op, int dst, int src1, int src2);
 void asm_vex_rrm(struct x64_asm *a, uint32_t op, int dst, int src1, struct x64_mem m);
 void asm_vex_rrri(struct x64_asm *a, uint32_t op, int dst, int src1, int src2, uint8_t imm);
-void asm_vex_rrmi(struct x64_asm *a, uint32_t op, int dst, int src1, struct x64_mem m, uint8_t imm);
 /* The second source is 16 bytes at an address (of the executable view) within reach of the code. */
 void asm_vex_pool(struct x64_asm *a, uint32_t op, int dst, int src1, const uint8_t *at);
 /* dst = src op imm: opcodes with an extension. */

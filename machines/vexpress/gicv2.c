@@ -33,13 +33,12 @@
 #define SGI_MASK        0x0000ffffu
 
 /* GICC_CTLR, IHI 0048B 4.4.1, without Security Extensions */
-#define CTLR_ENABLE_GRP0 1u
-#define CTLR_ENABLE_GRP1 2u
-#define CTLR_ACK_CTL     4u
-#define CTLR_FIQ_EN      8u
-#define CTLR_CBPR        0x10u
-#define CTLR_EOI_MODE    0x200u
-#define CTLR_MASK        0x3ffu
+#define CTLR_ENABLE   3u /* of groups 0 and 1; GICD_CTLR has the same */
+#define CTLR_ACK_CTL  4u
+#define CTLR_FIQ_EN   8u
+#define CTLR_CBPR     0x10u
+#define CTLR_EOI_MODE 0x200u
+#define CTLR_MASK     0x3ffu
 
 struct bank { /* one bit per line */
     uint32_t enabled, latch, active, level, edge, group;
@@ -145,7 +144,7 @@ static unsigned signalled(struct gicv2 *g, unsigned cpu)
 {
     const struct cpu_if *c = &g->cpu[cpu];
     uint32_t prio;
-    unsigned id = highest_pending(g, cpu, g->ctlr & c->ctlr & 3, &prio);
+    unsigned id = highest_pending(g, cpu, g->ctlr & c->ctlr & CTLR_ENABLE, &prio);
     if (id == SPURIOUS || prio >= c->pmr)
         return SPURIOUS;
     /* Both sides by the binary point in use now: it may have moved since the running one was taken. */
@@ -378,7 +377,7 @@ static bool dist_write(void *dev, uint32_t off, unsigned size, int cpu_index, ui
             write_sgir(g, cpu, val);
         return true;
     } else if (reg == 0) {
-        g->ctlr = ((g->ctlr & ~mask) | val) & 3;
+        g->ctlr = ((g->ctlr & ~mask) | val) & CTLR_ENABLE;
     }
     update_all(g);
     return true;
@@ -439,7 +438,7 @@ static void end_of_interrupt(struct gicv2 *g, unsigned cpu, uint32_t val)
 static uint32_t highest_pending_id(struct gicv2 *g, unsigned cpu, bool aliased)
 {
     uint32_t prio;
-    unsigned id = highest_pending(g, cpu, g->ctlr & 3, &prio);
+    unsigned id = highest_pending(g, cpu, g->ctlr & CTLR_ENABLE, &prio);
     if (id == SPURIOUS)
         return SPURIOUS;
     unsigned group = group_of(g, cpu, id);

@@ -84,14 +84,6 @@ bool local_init(bool jit, bool faults, struct error *e)
     return !jit || (code_memory_init(CODE_BYTES, e) && x64_init(e));
 }
 
-void local_free(void)
-{
-    softmmu_free(cpu);
-    vcpu_free_all();
-    mem_free_all();
-    code_memory_free();
-}
-
 void local_load(const struct batch *im)
 {
     memcpy(mem_ram_ptr(LAYOUT_CODE - 4096, NULL), im->code, im->code_bytes + 4096);

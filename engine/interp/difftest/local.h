@@ -10,7 +10,6 @@ enum local_engine { LOCAL_INTERP, LOCAL_JIT };
 
 /* jit: that engine will be used too. faults: parts of the arena cannot be written, or read. */
 bool local_init(bool jit, bool faults, struct error *e);
-void local_free(void);
 /* The batch's code and template become guest memory. */
 void local_load(const struct batch *im);
 /* Run snippet i of the loaded batch. split: seed of the block sizes. False: it did not come out at LAYOUT_DONE; why

@@ -95,14 +95,6 @@ void batch_init(struct batch *im, unsigned max_snippets, uint64_t template_seed)
     batch_clear(im);
 }
 
-void batch_free(struct batch *im)
-{
-    free(im->snippets);
-    free(im->pcs);
-    free(im->states);
-    free(im->code);
-}
-
 void batch_clear(struct batch *im)
 {
     im->n = 0;

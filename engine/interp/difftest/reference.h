@@ -23,7 +23,6 @@ struct batch {
 };
 
 void batch_init(struct batch *im, unsigned max_snippets, uint64_t template_seed);
-void batch_free(struct batch *im);
 void batch_clear(struct batch *im);
 void batch_add(struct batch *im, const struct snippet *s);
 
