@@ -18,7 +18,6 @@ struct call {
 uint32_t call_fail(int err);
 /* Words of the guest's memory, n <= 4. False: they cannot be accessed. */
 bool call_get_words(const struct call *c, gva at, uint32_t *w, unsigned n);
-bool call_put_words(const struct call *c, gva at, const uint32_t *w, unsigned n);
 
 /* -- semihost_io.c: the calls of these names; param and result are theirs ------------------------ */
 

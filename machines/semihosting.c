@@ -67,7 +67,7 @@ bool call_get_words(const struct call *c, gva at, uint32_t *w, unsigned n)
     return true;
 }
 
-bool call_put_words(const struct call *c, gva at, const uint32_t *w, unsigned n)
+static bool put_words(const struct call *c, gva at, const uint32_t *w, unsigned n)
 {
     uint8_t raw[16];
     for (unsigned i = 0; i < n; i++)
@@ -82,7 +82,7 @@ static uint32_t sys_elapsed(const struct call *c, uint32_t param)
 {
     uint64_t t = virtual_now_ns();
     uint32_t w[2] = {(uint32_t)t, (uint32_t)(t >> 32)};
-    return call_put_words(c, param, w, 2) ? 0 : call_fail(EFAULT);
+    return put_words(c, param, w, 2) ? 0 : call_fail(EFAULT);
 }
 
 static uint32_t sys_get_cmdline(const struct call *c, uint32_t param)
@@ -95,7 +95,7 @@ static uint32_t sys_get_cmdline(const struct call *c, uint32_t param)
     if (n + 1 > w[1])
         return call_fail(E2BIG);
     w[1] = (uint32_t)n;
-    if (!c->mem->write(c->cpu, w[0], line, n + 1) || !call_put_words(c, param, w, 2))
+    if (!c->mem->write(c->cpu, w[0], line, n + 1) || !put_words(c, param, w, 2))
         return call_fail(EFAULT);
     return 0;
 }
@@ -105,7 +105,7 @@ static uint32_t sys_heapinfo(const struct call *c, uint32_t param)
     uint32_t block;
     /* The stack grows down from the heap's end, as far as the heap lets it. */
     uint32_t w[4] = {heap_base, heap_limit, heap_limit, heap_base};
-    if (!call_get_words(c, param, &block, 1) || !call_put_words(c, block, w, 4))
+    if (!call_get_words(c, param, &block, 1) || !put_words(c, block, w, 4))
         return call_fail(EFAULT);
     return 0;
 }

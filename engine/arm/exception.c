@@ -51,8 +51,9 @@ static uint32_t vector_base(const struct vcpu *v, bool monitor)
     return v->sys.sctlr & SCTLR_V ? 0xffff0000u : v->sys.vbar;
 }
 
-void arm_enter_exception(struct vcpu *v, uint32_t mode, uint32_t vector, uint32_t return_address, uint32_t mask,
-                         bool monitor)
+/* Monitor mode is entered with the same rules as the others. */
+static void enter_exception(struct vcpu *v, uint32_t mode, uint32_t vector, uint32_t return_address, uint32_t mask,
+                            bool monitor)
 {
     uint32_t cpsr = arm_cpsr_read(v);
     dlog(IRQ, "vCPU %u: vector %#x at %#x, cpsr %#x", v->index, vector, v->r[15], cpsr);
@@ -83,29 +84,29 @@ void arm_take_exception(struct vcpu *v, enum arm_exception exc)
     uint32_t pc = v->r[15] & ~1u;
     bool thumb = v->r[15] & 1;
     switch (exc) {
-    case EXC_RESET: arm_enter_exception(v, MODE_SVC, 0x00, 0, CPSR_A | CPSR_I | CPSR_F, false); return;
-    case EXC_UNDEF: arm_enter_exception(v, MODE_UND, 0x04, pc + (thumb ? 2 : 4), CPSR_I, false); return;
+    case EXC_RESET: enter_exception(v, MODE_SVC, 0x00, 0, CPSR_A | CPSR_I | CPSR_F, false); return;
+    case EXC_UNDEF: enter_exception(v, MODE_UND, 0x04, pc + (thumb ? 2 : 4), CPSR_I, false); return;
     case EXC_SVC:
         advance_it(v);
-        arm_enter_exception(v, MODE_SVC, 0x08, pc + (thumb ? 2 : 4), CPSR_I, false);
+        enter_exception(v, MODE_SVC, 0x08, pc + (thumb ? 2 : 4), CPSR_I, false);
         return;
     case EXC_SMC:
         advance_it(v);
-        arm_enter_exception(v, MODE_MON, 0x08, pc + 4, CPSR_A | CPSR_I | CPSR_F, true);
+        enter_exception(v, MODE_MON, 0x08, pc + 4, CPSR_A | CPSR_I | CPSR_F, true);
         return;
-    case EXC_PREFETCH_ABORT: arm_enter_exception(v, MODE_ABT, 0x0c, pc + 4, CPSR_A | CPSR_I, false); return;
-    case EXC_DATA_ABORT: arm_enter_exception(v, MODE_ABT, 0x10, pc + 8, CPSR_A | CPSR_I, false); return;
+    case EXC_PREFETCH_ABORT: enter_exception(v, MODE_ABT, 0x0c, pc + 4, CPSR_A | CPSR_I, false); return;
+    case EXC_DATA_ABORT: enter_exception(v, MODE_ABT, 0x10, pc + 8, CPSR_A | CPSR_I, false); return;
     case EXC_IRQ:
         if (v->sys.scr & SCR_IRQ)
-            arm_enter_exception(v, MODE_MON, 0x18, pc + 4, CPSR_A | CPSR_I | CPSR_F, true);
+            enter_exception(v, MODE_MON, 0x18, pc + 4, CPSR_A | CPSR_I | CPSR_F, true);
         else
-            arm_enter_exception(v, MODE_IRQ, 0x18, pc + 4, CPSR_A | CPSR_I, false);
+            enter_exception(v, MODE_IRQ, 0x18, pc + 4, CPSR_A | CPSR_I, false);
         return;
     case EXC_FIQ:
         if (v->sys.scr & SCR_FIQ)
-            arm_enter_exception(v, MODE_MON, 0x1c, pc + 4, CPSR_A | CPSR_I | CPSR_F, true);
+            enter_exception(v, MODE_MON, 0x1c, pc + 4, CPSR_A | CPSR_I | CPSR_F, true);
         else
-            arm_enter_exception(v, MODE_FIQ, 0x1c, pc + 4, CPSR_A | CPSR_I | CPSR_F, false);
+            enter_exception(v, MODE_FIQ, 0x1c, pc + 4, CPSR_A | CPSR_I | CPSR_F, false);
         return;
     case EXC_HVC: /* there is no Hyp mode: helper_hvc() makes it Undefined */ break;
     }

@@ -25,7 +25,8 @@ static ir_val half(struct xlate *x, unsigned reg, bool top)
     return top ? ir_shift(x->b, IR_SAR, v, 16, 0) : ir_un(x->b, IR_SXTH, v);
 }
 
-void q_on_add_overflow(struct xlate *x, ir_val a, ir_val b, ir_val sum)
+/* Set Q if the signed 32-bit addition sum = a + b overflowed. */
+static void q_on_add_overflow(struct xlate *x, ir_val a, ir_val b, ir_val sum)
 {
     ir_val over = emit2(x, IR_AND, emit2(x, IR_XOR, a, sum), emit2(x, IR_XOR, b, sum));
     ir_val q = ld_env(x, offsetof(struct vcpu, q));

@@ -35,13 +35,14 @@ void vfp_st64(struct xlate *x, unsigned d, ir_val v)
     ir_emit(x->b, IR_ST_ENV64, 0, 0, v, IR_NONE, IR_NONE, (uint32_t)VFP_D(d), 0);
 }
 
-ir_val vfp_load64(struct xlate *x, ir_val addr, uint8_t mem)
+/* mem: MEM_ALIGN, MEM_ALIGN4 or 0. The bytes of a doubleword are reversed when data are big-endian. */
+static ir_val load64(struct xlate *x, ir_val addr, uint8_t mem)
 {
     ir_val v = ir_emit(x->b, IR_LD64, 0, MEM_64 | mem, addr, IR_NONE, IR_NONE, 0, 0);
     return big_endian(x) ? emit1(x, IR_REV64, v) : v;
 }
 
-void vfp_store64(struct xlate *x, ir_val addr, ir_val v, uint8_t mem)
+static void store64(struct xlate *x, ir_val addr, ir_val v, uint8_t mem)
 {
     if (big_endian(x))
         v = emit1(x, IR_REV64, v);
@@ -215,9 +216,9 @@ static void transfer_one(struct xlate *x, ir_val addr, unsigned reg, bool is_loa
     if (F('z')) {
         /* A doubleword is two words in the memory's order of bytes. */
         if (is_load)
-            vfp_st64(x, reg, vfp_load64(x, addr, MEM_ALIGN4));
+            vfp_st64(x, reg, load64(x, addr, MEM_ALIGN4));
         else
-            vfp_store64(x, addr, vfp_ld64(x, reg), MEM_ALIGN4);
+            store64(x, addr, vfp_ld64(x, reg), MEM_ALIGN4);
     } else if (is_load) {
         st_env(x, VFP_S(reg), load32(x, addr));
     } else {

@@ -45,8 +45,4 @@ enum arm_fault {
 /* In the format in force (TTBCR.EAE), without WnR and domain. */
 uint32_t arm_fsr(const struct vcpu *v, enum arm_fault fault, unsigned level);
 
-/* Monitor mode is entered with the same rules as the others. */
-void arm_enter_exception(struct vcpu *v, uint32_t mode, uint32_t vector, uint32_t return_address, uint32_t mask,
-                         bool monitor);
-
 #endif

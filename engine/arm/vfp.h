@@ -16,9 +16,6 @@ bool vfp_regs_exist(struct xlate *x, unsigned highest); /* D registers */
 
 ir_val vfp_ld64(struct xlate *x, unsigned d);
 void vfp_st64(struct xlate *x, unsigned d, ir_val v);
-/* Memory; mem: MEM_ALIGN, MEM_ALIGN4 or 0. The bytes of a doubleword are reversed when data are big-endian. */
-ir_val vfp_load64(struct xlate *x, ir_val addr, uint8_t mem);
-void vfp_store64(struct xlate *x, ir_val addr, ir_val v, uint8_t mem);
 /* The word at this offset with `width` bits from `lsb` replaced by v. */
 void vfp_insert(struct xlate *x, size_t word, unsigned lsb, unsigned width, ir_val v);
 /* v's low 8 << log2 bits in all lanes of a word. */

@@ -69,7 +69,7 @@ void sync_it(struct xlate *x, uint8_t it)
         st_env(x, offsetof(struct vcpu, it), imm32(x, it));
 }
 
-void exit_static(struct xlate *x, uint32_t pc_t)
+static void exit_static(struct xlate *x, uint32_t pc_t)
 {
     sync_it(x, 0);
     ir_exit(x->b, pc_t);

@@ -110,7 +110,6 @@ ir_val call64(struct xlate *x, enum helper_id id, ir_val a, ir_val b, ir_val c);
 
 /* Ends of the block, or of its conditional part. */
 void undefined(struct xlate *x);
-void exit_static(struct xlate *x, uint32_t pc_t);
 void exit_call(struct xlate *x, uint32_t pc_t);
 void exit_indirect(struct xlate *x, ir_val pc_t, uint8_t kind);
 void exit_loop_next(struct xlate *x);
@@ -141,9 +140,6 @@ ir_val shift_imm(struct xlate *x, ir_val v, enum shift_type type, uint32_t k, ui
 void exception_return(struct xlate *x, ir_val new_pc);
 /* Can this instruction be made of conditional moves? */
 bool sel_candidate(const struct insn *in, bool in_it);
-
-/* Set Q if the signed 32-bit addition sum = a + b overflowed. */
-void q_on_add_overflow(struct xlate *x, ir_val a, ir_val b, ir_val sum);
 
 #define I(name, pattern, fn, arg) insn_fn fn;
 #include "engine/arm/a32.def"

@@ -27,6 +27,15 @@ static enum gdb_input complete(struct gdb_parser *p, int low)
     return low < 0 || (p->told << 4 | low) != p->sum ? GDB_WRONG_SUM : GDB_PACKET;
 }
 
+/* -1: no hexadecimal digit */
+static int nibble(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 enum gdb_input gdb_parse(struct gdb_parser *p, uint8_t byte)
 {
     /* A $ is always escaped inside of a packet: a bare one begins the next, whatever became of this one. */
@@ -56,7 +65,7 @@ enum gdb_input gdb_parse(struct gdb_parser *p, uint8_t byte)
         keep(p, (char)(byte ^ 0x20));
         return GDB_MORE;
     case SUM_1: {
-        int high = gdb_nibble((char)byte);
+        int high = nibble((char)byte);
         if (high < 0)
             return complete(p, -1);
         p->told = (uint8_t)high;
@@ -65,7 +74,7 @@ enum gdb_input gdb_parse(struct gdb_parser *p, uint8_t byte)
     }
     case SUM_2: break;
     }
-    return complete(p, gdb_nibble((char)byte));
+    return complete(p, nibble((char)byte));
 }
 
 /* -- To the client --------------------------------------------------------------------------------------------------------------- */
@@ -137,19 +146,12 @@ size_t gdb_frame(const struct gdb_reply *r, char *out)
 
 /* -- Reading a packet ---------------------------------------------------------------------------------------------------------- */
 
-int gdb_nibble(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool gdb_number(const char **p, uint64_t *x)
+/* A hexadecimal number of 1 to 16 digits at *p, which moves behind it. */
+static bool number(const char **p, uint64_t *x)
 {
     unsigned n = 0;
     *x = 0;
-    for (int d; (d = gdb_nibble(**p)) >= 0; (*p)++, n++)
+    for (int d; (d = nibble(**p)) >= 0; (*p)++, n++)
         *x = *x << 4 | (unsigned)d;
     return n >= 1 && n <= 16;
 }
@@ -157,7 +159,7 @@ bool gdb_number(const char **p, uint64_t *x)
 bool gdb_number32(const char **p, uint32_t *x)
 {
     uint64_t wide;
-    if (!gdb_number(p, &wide) || wide > UINT32_MAX)
+    if (!number(p, &wide) || wide > UINT32_MAX)
         return false;
     *x = (uint32_t)wide;
     return true;
@@ -175,7 +177,7 @@ bool gdb_bytes(const char *p, void *out, size_t n)
 {
     uint8_t *to = out;
     for (size_t i = 0; i < n; i++, p += 2) {
-        int high = gdb_nibble(p[0]), low = high < 0 ? -1 : gdb_nibble(p[1]);
+        int high = nibble(p[0]), low = high < 0 ? -1 : nibble(p[1]);
         if (low < 0)
             return false;
         to[i] = (uint8_t)(high << 4 | low);

@@ -51,10 +51,7 @@ size_t gdb_frame(const struct gdb_reply *r, char *out);
 
 /* -- Reading a packet -------------------------------------------------------------------------------------------------------- */
 
-int gdb_nibble(char c); /* -1: no hexadecimal digit */
-/* A hexadecimal number of 1 to 16 digits at *p, which moves behind it. */
-bool gdb_number(const char **p, uint64_t *x);
-/* The same, no larger than 32 bits. */
+/* A hexadecimal number of 1 to 16 digits and no more than 32 bits at *p, which moves behind it. */
 bool gdb_number32(const char **p, uint32_t *x);
 /* *p moves past c if it is there. */
 bool gdb_skip(const char **p, char c);

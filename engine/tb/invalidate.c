@@ -180,11 +180,6 @@ static void flush_work(struct vcpu *v, uintptr_t seen)
         tb_flush_quiesced(v);
 }
 
-void tb_flush_async(void)
-{
-    sync_safe_work_async(flush_work, UINTPTR_MAX);
-}
-
 void tb_flush_now(struct vcpu *v)
 {
     sync_safe_work(v, flush_work, atomic_load_explicit(&flushes, memory_order_relaxed));
@@ -196,5 +191,5 @@ void tb_icache_maintenance(struct vcpu *v, bool all)
 {
     dlog(INVAL, "vcpu%u: I-cache maintenance", v->index);
     if (all && tb_iciallu_flushes)
-        tb_flush_async();
+        sync_safe_work_async(flush_work, UINTPTR_MAX);
 }

@@ -233,6 +233,15 @@ static bool kill_hits(const struct pages_locked *w, unsigned lo, unsigned hi, bo
     return died;
 }
 
+/* Are all frames of tb locked? */
+static bool pages_cover(const struct pages_locked *w, const struct tb *tb)
+{
+    gpa a = tb->key.canon & ~(gpa)0xfff, b = tb->canon_next;
+    if (b == UINT64_MAX || b == a)
+        return w->canon[0] == a || w->canon[1] == a;
+    return (w->canon[0] == a && w->canon[1] == b) || (w->canon[0] == b && w->canon[1] == a);
+}
+
 /* Returns whether it stored; *died: whether something died. */
 static bool modify_code(struct vcpu *v, gpa canon, unsigned bytes, bool (*modify)(void *ctx), void *ctx, bool *died)
 {
@@ -259,7 +268,7 @@ static bool modify_code(struct vcpu *v, gpa canon, unsigned bytes, bool (*modify
         unsigned mine = w.canon[0] == (canon & ~(gpa)0xfff) ? 0 : 1;
         struct tb *again = find_crossing(w.page[mine], lo, hi);
         /* Same frames as those locked, or leave it to the next round. */
-        if (again && tb_pages_cover(&w, again)) {
+        if (again && pages_cover(&w, again)) {
             tb_invalidate(&w, again);
             *died = true;
         }
@@ -287,14 +296,6 @@ bool tb_store_code(struct vcpu *v, gpa canon, uint8_t *host, const void *val, un
     if (!v)
         mutex_unlock(&tb_foreign_lock);
     return died;
-}
-
-bool tb_pages_cover(const struct pages_locked *w, const struct tb *tb)
-{
-    gpa a = tb->key.canon & ~(gpa)0xfff, b = tb->canon_next;
-    if (b == UINT64_MAX || b == a)
-        return w->canon[0] == a || w->canon[1] == a;
-    return (w->canon[0] == a && w->canon[1] == b) || (w->canon[0] == b && w->canon[1] == a);
 }
 
 void tb_pages_drop_all(void)

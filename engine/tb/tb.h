@@ -105,7 +105,6 @@ struct pages_locked tb_pages_lock(gpa a, gpa b);
 void tb_pages_unlock(const struct pages_locked *w);
 void tb_pages_add(const struct pages_locked *w, struct tb *tb);
 void tb_pages_remove(const struct pages_locked *w, struct tb *tb);
-bool tb_pages_cover(const struct pages_locked *w, const struct tb *tb); /* are all frames of tb locked? */
 
 /* A device is not quiescent while others flush: it kills blocks, and a flush happens, under this lock. */
 extern struct mutex tb_foreign_lock;
@@ -145,8 +144,6 @@ void tb_for_each(void (*fn)(struct tb *tb));
 
 /* Flush everything: QUIESCED. In time that grows with the blocks that live and the frames that have held code since the last. */
 void tb_flush_quiesced(struct vcpu *v);
-/* FOREIGN: ask for it; requests coalesce. */
-void tb_flush_async(void);
 /* SAFEPOINT: flush now. */
 void tb_flush_now(struct vcpu *v);
 

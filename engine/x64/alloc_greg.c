@@ -138,7 +138,7 @@ void alloc_def_const(struct xlate *x, uint32_t imm)
     x->val[x->i].imm = imm;
 }
 
-void alloc_def_same(struct xlate *x, ir_val v)
+static void alloc_def_same(struct xlate *x, ir_val v)
 {
     v = alloc_rep(x, v);
     x->val[x->i].same = v;

@@ -244,7 +244,6 @@ int alloc_memory_target(struct xlate *x, ir_val v);
 void alloc_def_memory(struct xlate *x, unsigned g);
 void alloc_def_in(struct xlate *x, int reg); /* the result is already in this scratch register of the op */
 void alloc_def_const(struct xlate *x, uint32_t imm);
-void alloc_def_same(struct xlate *x, ir_val v);
 
 void alloc_get_reg(struct xlate *x, unsigned g);
 void alloc_set_reg(struct xlate *x, unsigned g, ir_val v);

@@ -325,7 +325,7 @@ void test_random_start(struct test_start *s, struct rng *r)
     }
 }
 
-void test_begin(struct vcpu *v, const struct test_start *s)
+static void begin(struct vcpu *v, const struct test_start *s)
 {
     memcpy(v->r, s->r, sizeof v->r);
     v->thumb = 0;
@@ -345,7 +345,7 @@ void test_begin(struct vcpu *v, const struct test_start *s)
         v->guess[k] = s->nzcv >> k & 1 ? v->flat.load[MMU_PRIV][TEST_BASE >> 12] : GUESS_NOTHING;
 }
 
-void test_end(struct vcpu *v, struct test_outcome *o)
+static void end(struct vcpu *v, struct test_outcome *o)
 {
     memcpy(o->r, v->r, sizeof v->r);
     o->it = v->it;
@@ -362,16 +362,16 @@ void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test
 {
     memset(o, 0, sizeof *o);
     o->exit = -1;
-    test_begin(v, s);
+    begin(v, s);
     if (!setjmp(v->leave)) {
-        struct interp_end end = interp_run(v, b, &test_atomics);
+        struct interp_end how = interp_run(v, b, &test_atomics);
 
-        o->exit = end.exit;
-        o->loop = end.loop;
+        o->exit = how.exit;
+        o->loop = how.loop;
     } else {
         o->left = true;
     }
-    test_end(v, o);
+    end(v, o);
 }
 
 void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain, const struct atomics_ops *atomics_ops,
@@ -441,7 +441,7 @@ void test_run_code(struct vcpu *v, const struct x64_code *code, const struct tes
 {
     memset(o, 0, sizeof *o);
     o->exit = -1;
-    test_begin(v, s);
+    begin(v, s);
     if (!setjmp(v->leave)) {
         struct tb_exit *e = x64_enter(v, test_span.rx + code->entry_main);
 
@@ -450,7 +450,7 @@ void test_run_code(struct vcpu *v, const struct x64_code *code, const struct tes
     } else {
         o->left = true;
     }
-    test_end(v, o);
+    end(v, o);
 }
 
 unsigned test_pressure(const struct ir_block *b)

@@ -70,8 +70,6 @@ void test_run_interp(struct vcpu *v, const struct ir_block *b, const struct test
 void test_translate(const struct ir_block *b, uint32_t flags, bool no_chain, const struct atomics_ops *atomics,
                     struct x64_code *code);
 void test_run_code(struct vcpu *v, const struct x64_code *code, const struct test_start *s, struct test_outcome *o);
-void test_begin(struct vcpu *v, const struct test_start *s);
-void test_end(struct vcpu *v, struct test_outcome *o);
 
 /* At most this many values are live at once (constants excepted). */
 unsigned test_pressure(const struct ir_block *b);
