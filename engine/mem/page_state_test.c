@@ -19,7 +19,7 @@
 
 #define ROUNDS  3000
 #define SECONDS 5  /* on a busy host each handshake costs time slices: fewer rounds then */
-#define LIMIT_S 60 /* and if the storer was never at it meanwhile: more */
+#define LIMIT_S 40 /* and if the storer was never at it meanwhile: more */
 #define VA      0x00400000u
 
 static _Atomic bool stop, pause_wanted, paused;

@@ -1,6 +1,6 @@
 """guests.bzl — tests that run guest programs through matrix.py."""
 
-def guest_test(name, args, tags = [], size = "large", binary = "//engine/main:dbtlab"):
+def guest_test(name, args, tags = [], size = "enormous", binary = "//engine/main:dbtlab"):
     """One run of matrix.py with the program and the guests of this build.
 
     They run alone (`exclusive`): vCPUs are threads, and a guest that waits for another one is slow beside other tests.
@@ -9,7 +9,7 @@ def guest_test(name, args, tags = [], size = "large", binary = "//engine/main:db
       name: the target.
       args: matrix.py's arguments.
       tags: more tags.
-      size: Bazel's size: large is 15 minutes at most.
+      size: Bazel's size: enormous is an hour at most; each run has a bound of its own (matrix.py --timeout).
       binary: the program.
     """
     native.sh_test(

@@ -9,7 +9,7 @@ import guest
 
 PACKAGES = ("openssl", "pigz", "rt-tests", "sqlite3", "stress-ng", "xz-utils")
 SCRIPT = str(guest.HERE / "programs.sh")
-SECONDS = 400
+SECONDS = 1000  # a quiet host takes less than a minute
 
 
 def setUpModule():
