@@ -48,7 +48,7 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 #define STOP_GRACE_NS \
- (5 * SECOND_NS) /* a vCPU that has not come to a safepoint by then is stuck in a call of ours or the host's */
+ (20 * SECOND_NS) /* a vCPU that has not come to a safepoint by then is stuck in a call of ours or the host's */
 
 static struct machine machine;
 static const struct run_options *options; /* const after LAUNCH */
