@@ -11,7 +11,7 @@
 /* Key flags for the present state of v. */
 uint32_t arm_tb_flags(const struct vcpu *v);
 
-/* -- Front end: guest code to IR (translate.c, a32_*.c, t32_*.c) --------------------------------------------- */
+/* -- Front end: guest code to IR (translate.c, sem_*.c) ------------------------------------------------------- */
 
 struct arm_translate_req {
     uint32_t pc;         /* without the T bit */

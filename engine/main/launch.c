@@ -1,7 +1,7 @@
 /*
  * launch.c — one run of a guest: the order in which everything comes to life, ends, and goes
  *
- * Life of a run: options are checked, schemes chosen (options.c) -> code memory, stubs -> vCPU structs -> machine and image
+ * Life of a run: options are checked, schemes chosen (resolve.c) -> code memory, stubs -> vCPU structs -> machine and image
  * -> softmmu and loop state of each vCPU -> the schemes' own state -> registers of the entry state -> grace
  * periods, console, timers -> vCPU threads. The end comes by machine_request_end() from any thread, by --timeout, or by
  * the last vCPU leaving its loop; this thread then takes all down in the reverse order.

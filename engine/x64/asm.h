@@ -128,7 +128,7 @@ void asm_xchg_m(struct x64_asm *a, unsigned size, struct x64_mem m, int src); /*
 void asm_mfence(struct x64_asm *a);
 void asm_pause(struct x64_asm *a);
 
-/* -- Control flow ------------------------------------------------------------------------------------------------------ */
+/* -- Control flow (asm_flow.c) ---------------------------------------------------------------------------------------- */
 
 void asm_bind(struct x64_asm *a, struct x64_label *l);
 void asm_jmp(struct x64_asm *a, struct x64_label *l); /* rel8 if bound and near, else rel32 */

@@ -1,7 +1,7 @@
 /*
  * emit.h — the state of one translation, shared by the files of the backend
  *
- * One forward walk over the IR. alloc.c knows where values are, flags.c where guest flags are, lower_*.c turn ops
+ * One forward walk over the IR. alloc*.c know where values are, flags.c where guest flags are, lower_*.c turn ops
  * into code, flow.c and cold.c what leaves the straight line. Code that is rarely run is described by a
  * struct cold when its place in the hot code is passed, and emitted after the hot code.
  */
