@@ -8,6 +8,8 @@
  *                 may clear x->last
  *   may_chain     after the search: may x->last be patched to jump to the block found?
  *   found         what the scheme remembers about the block found, for the next pass
+ *
+ * before_find and found may be NULL.
  */
 #ifndef ENGINE_EXEC_LOOP_H
 #define ENGINE_EXEC_LOOP_H
@@ -50,7 +52,8 @@ ALWAYS_INLINE bool exec_loop(struct vcpu *v, loop_before_find before_find, loop_
         if (sync_wanted(v) || UNLIKELY(atomic_load_explicit(&v->lines, memory_order_relaxed)))
             if (!exec_safepoint(v))
                 return false;
-        before_find(v, x);
+        if (before_find)
+            before_find(v, x);
         struct tb *tb = exec_find(v, x);
         if (x->last) {
             if (may_chain(v, x))
@@ -59,7 +62,8 @@ ALWAYS_INLINE bool exec_loop(struct vcpu *v, loop_before_find before_find, loop_
                 count(v, TB_CHAIN_REFUSED);
             x->last = NULL;
         }
-        found(v, x);
+        if (found)
+            found(v, x);
         count(v, TB_ENTERED);
         x->last = exec_enter(v, tb);
         v->thumb = v->r[15] & 1;

@@ -4,25 +4,15 @@
 #include "engine/exec/loop.h"
 #include "strategies/invalidation/invalidation.h"
 
-static inline void before_find(struct vcpu *v, struct exec_state *x)
-{
-    (void)v, (void)x;
-}
-
 static inline bool may_chain(struct vcpu *v, struct exec_state *x)
 {
     (void)v, (void)x;
     return true;
 }
 
-static inline void found(struct vcpu *v, struct exec_state *x)
-{
-    (void)v, (void)x;
-}
-
 static bool loop(struct vcpu *v)
 {
-    return exec_loop(v, before_find, may_chain, found);
+    return exec_loop(v, NULL, may_chain, NULL);
 }
 
 static void cpu_exec(struct vcpu *v)

@@ -16,11 +16,6 @@
 /* W: QUIESCED. R: every vCPU's loop, relaxed; ordered by the safepoint that it passed to come back. */
 static _Atomic uint64_t flushes CACHE_ALIGNED;
 
-static inline void before_find(struct vcpu *v, struct exec_state *x)
-{
-    (void)v, (void)x;
-}
-
 static inline bool may_chain(struct vcpu *v, struct exec_state *x)
 {
     (void)v;
@@ -36,7 +31,7 @@ static inline void found(struct vcpu *v, struct exec_state *x)
 
 static bool loop(struct vcpu *v)
 {
-    return exec_loop(v, before_find, may_chain, found);
+    return exec_loop(v, NULL, may_chain, found);
 }
 
 static void cpu_exec(struct vcpu *v)

@@ -35,14 +35,9 @@ static inline bool may_chain(struct vcpu *v, struct exec_state *x)
     return !atomic_load_explicit(&flags[v->index].flushed, memory_order_relaxed);
 }
 
-static inline void found(struct vcpu *v, struct exec_state *x)
-{
-    (void)v, (void)x;
-}
-
 static bool loop(struct vcpu *v)
 {
-    return exec_loop(v, before_find, may_chain, found);
+    return exec_loop(v, before_find, may_chain, NULL);
 }
 
 static void cpu_exec(struct vcpu *v)
