@@ -46,15 +46,20 @@ static void set(struct probe *p, uint64_t deadline)
     device_unlock();
 }
 
+static void three_probes(struct probe *a, struct probe *b, struct probe *c, uint64_t now_ns)
+{
+    probe_init(a, 'a');
+    probe_init(b, 'b');
+    probe_init(c, 'c');
+    fired = 0;
+    timers_manual(now_ns);
+}
+
 static void in_order_of_deadlines(void **state)
 {
     (void)state;
     struct probe a, b, c;
-    probe_init(&a, 'a');
-    probe_init(&b, 'b');
-    probe_init(&c, 'c');
-    fired = 0;
-    timers_manual(1000);
+    three_probes(&a, &b, &c, 1000);
     set(&b, 3000);
     set(&a, 2000);
     set(&c, 4000);
@@ -72,11 +77,7 @@ static void moved_and_disarmed(void **state)
 {
     (void)state;
     struct probe a, b, c;
-    probe_init(&a, 'a');
-    probe_init(&b, 'b');
-    probe_init(&c, 'c');
-    fired = 0;
-    timers_manual(0);
+    three_probes(&a, &b, &c, 0);
     set(&a, 100);
     set(&b, 200);
     set(&c, 200);

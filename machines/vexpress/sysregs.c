@@ -48,6 +48,16 @@ static const uint32_t osc_reset[2][16] = {
     {60000000, 0, 0, 0, 40000000, 23750000, 50000000, 60000000, 40000000},
 };
 
+/* A function's value that is kept, and nothing else. */
+static bool transfer(uint32_t *value, uint32_t *data, bool write)
+{
+    if (write)
+        *value = *data;
+    else
+        *data = *value;
+    return true;
+}
+
 /* Returns false for what this board does not have. Reads leave their result in *data. */
 static bool configure(struct sysregs *s, uint32_t ctrl, uint32_t *data)
 {
@@ -61,11 +71,7 @@ static bool configure(struct sysregs *s, uint32_t ctrl, uint32_t *data)
     case CFG_OSC:
         if (device >= 16 || osc_reset[site][device] == 0)
             return false;
-        if (write)
-            s->osc[site][device] = *data;
-        else
-            *data = s->osc[site][device];
-        return true;
+        return transfer(&s->osc[site][device], data, write);
     case CFG_VOLT: /* microvolts */
         if (write || device != 0)
             return false;
@@ -86,19 +92,11 @@ static bool configure(struct sysregs *s, uint32_t ctrl, uint32_t *data)
     case CFG_MUXFPGA:
         if (site != SITE_MOTHERBOARD || device != 0)
             return false;
-        if (write)
-            s->muxfpga = *data;
-        else
-            *data = s->muxfpga;
-        return true;
+        return transfer(&s->muxfpga, data, write);
     case CFG_DVIMODE:
         if (site != SITE_MOTHERBOARD || device != 0)
             return false;
-        if (write)
-            s->dvimode = *data;
-        else
-            *data = s->dvimode;
-        return true;
+        return transfer(&s->dvimode, data, write);
     case CFG_SHUTDOWN:
         if (!write)
             return false;
