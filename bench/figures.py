@@ -89,8 +89,7 @@ def dots(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
         name=slug(experiment.name),
         template=DOTS,
         title=experiment.question,
-        note=f"Median of {repeat} runs with 95 % bootstrap interval, every run a dot; "
-        f"{better}.",
+        note=_note(repeat, better),
         panels=panels,
         columns=len(counts),
         value_label=[f"{metric.label or metric.key.split('.')[-1]}, ratio to {experiment.baseline}"],
@@ -99,6 +98,10 @@ def dots(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
         legend=legend,
         refs=experiment.plot.get("refs", ()),
     )
+
+
+def _note(repeat: int, better: str) -> str:
+    return f"Median of {repeat} runs with 95 % bootstrap interval, every run a dot; {better}."
 
 
 def _axis_label(metric: Metric) -> str:
@@ -139,8 +142,7 @@ def curve(result: Result, crowd: dict[int, str], repeat: int) -> Figure:
         name=slug(experiment.name),
         template=CURVE,
         title=experiment.question,
-        note=f"Median of {repeat} runs with 95 % bootstrap interval, every run a dot; "
-        f"{metric.better} is better.",
+        note=_note(repeat, f"{metric.better} is better"),
         panels=panels,
         columns=len(counts),
         value_label=[_axis_label(metric)] * len(fixed),

@@ -187,6 +187,14 @@ def peers_tables(result: Result, seed: int) -> list[str]:
     return lines + _scaling(result, seed) + _copies(result, seed)
 
 
+def _ratio(a: Row | None, b: Row | None, rng: Any, factor: int = 1) -> str:
+    """factor * a / b, of what was measured in both."""
+    if not (a and b and a.values and b.values):
+        return "-"
+    values = [factor * value for value in a.values]
+    return with_interval(stats.ratio_interval(values, b.values, rng), ratio_text)
+
+
 def _scaling(result: Result, seed: int) -> list[str]:
     experiment = result.experiment
     rows = []
@@ -199,13 +207,8 @@ def _scaling(result: Result, seed: int) -> list[str]:
         shown = []
         for variant in experiment.variants:
             one, two = result.of(cell, variant), result.of(twin, variant)
-            if one and two and one.values and two.values:
-                rng = stats.generator(seed, f"scaling|{cell.id}|{variant}")
-                shown.append(
-                    with_interval(stats.ratio_interval(two.values, one.values, rng), ratio_text)
-                )
-            else:
-                shown.append("-")
+            rng = stats.generator(seed, f"scaling|{cell.id}|{variant}")
+            shown.append(_ratio(two, one, rng))
         rows.append([cell.label, *shown])
     if not rows:
         return []
@@ -229,12 +232,8 @@ def _copies(result: Result, seed: int) -> list[str]:
         shown = []
         for variant in experiment.variants:
             alone, pair = result.of(cell, variant), result.of(twin, variant)
-            if alone and pair and alone.values and pair.values:
-                rng = stats.generator(seed, f"copies|{cell.id}|{variant}")
-                shown.append(with_interval(stats.ratio_interval(
-                    [2 * value for value in alone.values], pair.values, rng), ratio_text))  # fmt: skip
-            else:
-                shown.append("-")
+            rng = stats.generator(seed, f"copies|{cell.id}|{variant}")
+            shown.append(_ratio(alone, pair, rng, 2))
         rows.append([cell.label, str(cell.vcpus), *shown])
     if not rows:
         return []
