@@ -25,13 +25,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    test_machine_free();
-    return 0;
-}
-
 static void watched_frames_are_not_filled(void **state)
 {
     (void)state;
@@ -295,7 +288,7 @@ static void soak(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, test_machine_teardown)
     const struct CMUnitTest tests[] = {
         T(watched_frames_are_not_filled),
         T(exclusive_frames),

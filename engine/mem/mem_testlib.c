@@ -174,6 +174,13 @@ void test_machine_free(void)
     current_vcpu = NULL;
 }
 
+int test_machine_teardown(void **state)
+{
+    (void)state;
+    test_machine_free();
+    return 0;
+}
+
 void fake_fetch(struct vcpu *v, gva va)
 {
     gpa canon;

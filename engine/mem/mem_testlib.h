@@ -48,6 +48,7 @@ extern _Atomic unsigned fake_code_stores, fake_code_kills; /* calls of tb_store_
 #define TEST_RAM_BYTES (2u << 20)
 void test_machine(unsigned cpus, uint64_t ram_bytes);
 void test_machine_free(void);
+int test_machine_teardown(void **state); /* the same for cmocka */
 
 /* An instruction fetch of v in its present mode, which must be allowed. */
 void fake_fetch(struct vcpu *v, gva va);

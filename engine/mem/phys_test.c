@@ -44,13 +44,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    test_machine_free();
-    return 0;
-}
-
 static void find_regions(void **state)
 {
     (void)state;
@@ -157,12 +150,12 @@ static void map_as_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(find_regions, setup, teardown),
-        cmocka_unit_test_setup_teardown(alias_is_the_same_ram, setup, teardown),
-        cmocka_unit_test_setup_teardown(long_and_odd_copies, setup, teardown),
-        cmocka_unit_test_setup_teardown(devices, setup, teardown),
-        cmocka_unit_test_setup_teardown(stores_from_outside_kill_translations, setup, teardown),
-        cmocka_unit_test_setup_teardown(map_as_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(find_regions, setup, test_machine_teardown),
+        cmocka_unit_test_setup_teardown(alias_is_the_same_ram, setup, test_machine_teardown),
+        cmocka_unit_test_setup_teardown(long_and_odd_copies, setup, test_machine_teardown),
+        cmocka_unit_test_setup_teardown(devices, setup, test_machine_teardown),
+        cmocka_unit_test_setup_teardown(stores_from_outside_kill_translations, setup, test_machine_teardown),
+        cmocka_unit_test_setup_teardown(map_as_text, setup, test_machine_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

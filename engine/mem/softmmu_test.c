@@ -53,13 +53,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    test_machine_free();
-    return 0;
-}
-
 static uint64_t diff(gpa pa, gva va)
 {
     return (uint64_t)(uintptr_t)mem_ram_ptr(pa, NULL) - va;
@@ -258,7 +251,7 @@ static void debugger_access(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, test_machine_teardown)
     const struct CMUnitTest tests[] = {
         T(fills),    T(mode_follows_cpsr), T(rights_are_walked_again), T(across_pages), T(alignment), T(device_access),
         T(multiple), T(fetches),           T(debugger_access),

@@ -23,13 +23,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    test_machine_free();
-    return 0;
-}
-
 static bool jc_has(gva pc, unsigned mode)
 {
     return atomic_load(&v->jc[mode][(pc >> 1) & (JC_ENTRIES - 1)].key) == pc;
@@ -161,7 +154,7 @@ static void overflow(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, test_machine_teardown)
     const struct CMUnitTest tests[] = {
         T(flush_by_page), T(flush_by_page_takes_all_of_a_larger_one), T(flush_keeps_global), T(rights_of_domains),
         T(overflow),
