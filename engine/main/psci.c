@@ -12,8 +12,6 @@
  */
 #include "engine/main/psci.h"
 
-#include <stdlib.h>
-
 #include "engine/arm/arm.h"
 #include "engine/arm/state.h"
 #include "engine/arm/sys_helpers.h"
@@ -42,25 +40,23 @@ static enum psci_method method;           /* const after LAUNCH */
 static _Atomic uint32_t state[MAX_VCPUS]; /* PS1 */
 static _Atomic uint32_t resets;           /* W: all vCPUs stopped; R: any, relaxed */
 
-struct start {
-    uint32_t entry, context, resets;
+/* What CPU_ON asked for. W: who has made state[n] PENDING; R: the work that makes it ON. Ordered by the queue's lock. */
+static struct start {
+    uint32_t entry, context;
     bool big_endian;
-};
+} starts[MAX_VCPUS];
 
 /* The CPU's own thread, SAFEPOINT. DEN 0022 6.4: supervisor mode, interrupts masked, MMU and caches off. */
-static void power_up(struct vcpu *v, uintptr_t arg)
+static void power_up(struct vcpu *v, uintptr_t before)
 {
-    struct start *s = (struct start *)arg;
+    const struct start *s = &starts[v->index];
     /* A call that came as the machine went down is left in the queue over the reset. */
-    if (s->resets != atomic_load_explicit(&resets, memory_order_relaxed)) {
-        free(s);
+    if (before != atomic_load_explicit(&resets, memory_order_relaxed))
         return;
-    }
     uint32_t regs[16] = {[0] = s->context, [15] = s->entry};
     arm_reset(v, regs, CPSR_A | CPSR_I | CPSR_F | MODE_SVC | (s->big_endian ? CPSR_E : 0));
     if (s->big_endian)
         v->sys.sctlr |= SCTLR_EE;
-    free(s);
     vcpu_thread(v)->sleep = 0;
     atomic_store_explicit(&v->event, 0, memory_order_relaxed);
     /* Release pairs with the acquire of AFFINITY_INFO and CPU_ON: who sees it on sees what it was before. */
@@ -82,13 +78,8 @@ static uint32_t cpu_on(const struct vcpu *v, uint32_t target, uint32_t entry, ui
     if (!atomic_compare_exchange_strong_explicit(&state[n], &was, STATE_PENDING, memory_order_acq_rel,
                                                  memory_order_acquire))
         return (uint32_t)(was == STATE_ON ? ALREADY_ON : ON_PENDING);
-    struct start *s = malloc(sizeof *s);
-    CHECK(s, "out of memory");
-    *s = (struct start){.entry = entry,
-                        .context = context,
-                        .resets = atomic_load_explicit(&resets, memory_order_relaxed),
-                        .big_endian = v->sys.sctlr & SCTLR_EE};
-    sync_run_on(vcpus[n], power_up, (uintptr_t)s);
+    starts[n] = (struct start){.entry = entry, .context = context, .big_endian = v->sys.sctlr & SCTLR_EE};
+    sync_run_on(vcpus[n], power_up, atomic_load_explicit(&resets, memory_order_relaxed));
     return SUCCESS;
 }
 
