@@ -50,7 +50,7 @@ class Output(unittest.TestCase):
 
 
 class Process(unittest.TestCase):
-    def run_it(self, script: str, timeout_s: float = 10) -> tuple[execute.Finished, str]:
+    def run_it(self, script: str, timeout_s: float = 60) -> tuple[execute.Finished, str]:
         done = execute.start_and_wait(["sh", "-c", script], timeout_s)
         _, printed = execute.parse_output(done.output)
         return done, execute._verdict(done, printed, timeout_s)
