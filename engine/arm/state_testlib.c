@@ -55,6 +55,11 @@ WEAK bool vcpu_take_event(struct vcpu *v)
     return atomic_exchange(&v->event, 0);
 }
 
+WEAK bool vcpu_await_event(struct vcpu *v)
+{
+    return vcpu_take_event(v);
+}
+
 WEAK void vcpu_send_event_all(void)
 {
     fake_events++;

@@ -138,6 +138,8 @@ void helper_wfe(struct vcpu *v)
         return;
     if ((v->sys.cntkctl & EVNTEN) && v->cpu_ops && stream_event(v, &until_ns))
         return;
+    if (vcpu_await_event(v))
+        return;
     vcpu_request_sleep_until(v, SLEEP_WFE, until_ns);
 }
 

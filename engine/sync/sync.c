@@ -36,6 +36,7 @@ static bool stopping;
 /* vCPUs that sleep in WFE, or are about to. W: each its own bit, q held; R: vcpu_send_event(), after it has set the event. */
 static _Atomic uint32_t wfe_sleepers CACHE_ALIGNED;
 _Atomic uint32_t sync_watchers CACHE_ALIGNED;
+unsigned sync_wfe_pauses;
 
 struct histogram sync_stop_latency_ns, sync_request_latency_ns;
 
@@ -285,16 +286,34 @@ static bool has_reservation(const struct vcpu *v)
     return __atomic_load_n(&v->excl_state, __ATOMIC_RELAXED) && v->excl_word;
 }
 
+static bool reservation_lost(const struct vcpu *v)
+{
+    return has_reservation(v) && atomic_load_explicit(v->excl_word, memory_order_seq_cst) != v->excl_val;
+}
+
 bool vcpu_take_event(struct vcpu *v)
 {
     /* seq_cst: after the bits set by fall_asleep(); other sides are vcpu_send_event() and the stores that look at sync_watchers. They
      * also order what was written before the event. */
     bool event = atomic_exchange_explicit(&v->event, 0, memory_order_seq_cst);
-    if (has_reservation(v) && atomic_load_explicit(v->excl_word, memory_order_seq_cst) != v->excl_val) {
+    if (reservation_lost(v)) {
         __atomic_store_n(&v->excl_state, 0, __ATOMIC_RELAXED);
         event = true;
     }
     return event;
+}
+
+bool vcpu_await_event(struct vcpu *v)
+{
+    for (unsigned n = sync_wfe_pauses; n; n--) {
+        /* Relaxed: vcpu_take_event() looks again. */
+        if (atomic_load_explicit(&v->event, memory_order_relaxed) || reservation_lost(v))
+            break;
+        if (atomic_load_explicit(&v->poll, memory_order_relaxed))
+            return false;
+        __builtin_ia32_pause();
+    }
+    return vcpu_take_event(v);
 }
 
 void vcpu_wake_watchers(const _Atomic uint64_t *word)

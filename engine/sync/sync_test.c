@@ -3,6 +3,7 @@
  *
  * Each test forces one path.
  */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -217,6 +218,72 @@ static void events_are_kept(void **state)
     loops_stop();
 }
 
+#define HANDS 20000
+static _Atomic unsigned hands;
+
+/* Two vCPUs in turn: each wakes the other, which is just falling asleep, or does already. */
+static void hand_over(struct vcpu *v)
+{
+    if (v->index > 1) {
+        vcpu_request_sleep(v, SLEEP_WFE);
+        return;
+    }
+    unsigned now = atomic_load(&hands);
+    if (now < HANDS && now % 2 == v->index) {
+        atomic_store(&hands, now + 1);
+        vcpu_send_event(vcpus[!v->index]);
+    }
+    vcpu_request_sleep(v, SLEEP_WFE);
+}
+
+static void no_event_is_lost(void **state)
+{
+    (void)state;
+    atomic_store(&hands, 0);
+    loops_start(hand_over);
+    UNTIL(atomic_load(&hands) == HANDS);
+    loops_stop();
+}
+
+static void *send_late(void *v)
+{
+    usleep(20000);
+    vcpu_send_event(v);
+    return NULL;
+}
+
+/* What WFE does before it sleeps. */
+static void events_are_awaited(void **state)
+{
+    (void)state;
+    struct vcpu *v = vcpus[0];
+    _Atomic uint64_t word = 7;
+    sync_wfe_pauses = 10;
+    assert_false(vcpu_await_event(v));
+    vcpu_send_event(v);
+    assert_true(vcpu_await_event(v));
+    assert_false(vcpu_await_event(v));
+
+    /* A reservation: it stands, is lost, and is lost once. */
+    v->excl_word = &word;
+    v->excl_val = 7;
+    v->excl_state = 4;
+    assert_false(vcpu_await_event(v));
+    atomic_store(&word, 8);
+    sync_wfe_pauses = UINT_MAX;
+    assert_true(vcpu_await_event(v));
+    assert_int_equal(v->excl_state, 0);
+
+    atomic_store(&v->poll, POLL_WORK); /* at once, whatever comes with it stays */
+    assert_false(vcpu_await_event(v));
+    atomic_store(&v->poll, 0);
+    pthread_t t;
+    assert_int_equal(pthread_create(&t, NULL, send_late, v), 0);
+    assert_true(vcpu_await_event(v));
+    assert_int_equal(pthread_join(t, NULL), 0);
+    sync_wfe_pauses = 0;
+}
+
 #define NAP_NS UINT64_C(5000000)
 
 static void wait_for_time(struct vcpu *v)
@@ -371,6 +438,8 @@ int main(void)
         T(equal_requests_coalesce),
         T(sleepers_hold_up_nobody),
         T(events_are_kept),
+        T(no_event_is_lost),
+        T(events_are_awaited),
         T(other_sleeps),
         T(the_held_run_no_guest_code),
         T(who_is_let_go_gets_on),

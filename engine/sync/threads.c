@@ -12,6 +12,9 @@
 
 #include "engine/sync/rcu.h"
 
+/* Some 5 us. */
+#define WFE_PAUSES 256
+
 static void (*loop_body)(struct vcpu *v);
 
 static void *thread_main(void *arg)
@@ -38,6 +41,9 @@ static void *thread_main(void *arg)
 bool sync_start(void (*body)(struct vcpu *v), struct error *e)
 {
     loop_body = body;
+    cpu_set_t cpus;
+    bool own_each = !sched_getaffinity(0, sizeof cpus, &cpus) && (unsigned)CPU_COUNT(&cpus) >= nvcpus;
+    sync_wfe_pauses = own_each ? WFE_PAUSES : 0;
     for (unsigned i = 0; i < nvcpus; i++) {
         char name[16];
         int err = pthread_create(&vcpu_thread(vcpus[i])->thread, NULL, thread_main, vcpus[i]);
