@@ -110,7 +110,7 @@ struct machine_cpu_ops {
 
 struct machine_type {
     const char *name, *summary;
-    uint64_t ram_default, ram_max;
+    uint64_t ram_max;
     unsigned cpus_max;
     /* LAUNCH. Builds map and devices (mem_add_ram, mem_add_mmio), loads the image, returns false with e filled.
      * entry_state() is then asked for each vCPU. */

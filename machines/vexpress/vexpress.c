@@ -423,7 +423,6 @@ static const struct machine_cpu_ops cpu_ops = {
 const struct machine_type vexpress_a15 = {
     .name = "vexpress-a15",
     .summary = "Versatile Express with a Cortex-A15 tile: GICv2, generic and SP804 timers, PL011 UARTs",
-    .ram_default = UINT64_C(512) << 20,
     .ram_max = RAM_MAX,
     .cpus_max = MAX_VCPUS,
     .create = vexpress_create,
