@@ -23,6 +23,7 @@ static int setup(void **state)
     (void)state;
     test_default_schemes();
     test_translations(256 << 20, 1); /* room for millions of blocks, of whose code nothing is written */
+    rcu_go_online(); /* the tests look at blocks that have died, as a vCPU may until its next safepoint */
     return 0;
 }
 
@@ -42,7 +43,7 @@ static bool store(gpa canon, uint64_t val, unsigned bytes)
 
 static bool alive(const struct tb *tb)
 {
-    struct tb_key key = tb->key; /* readable: this thread has not announced a quiescent state */
+    struct tb_key key = tb->key; /* readable: this thread is online and has not announced a quiescent state */
     return tb_cache->find(vcpus[0], &key) == tb;
 }
 
