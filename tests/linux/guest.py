@@ -10,7 +10,8 @@ RUNFILES = Path(os.environ.get("TEST_SRCDIR", "/nonexistent")) / os.environ.get(
 HERE = RUNFILES / "tests/linux" if RUNFILES.exists() else Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TOOL = ROOT / "tools/guest_linux.py"
-BINARY = Path(os.environ.get("DBTLAB_BIN") or RUNFILES / "engine/main/dbtlab")
+# By hand what was built last.
+BINARY = Path(os.environ.get("DBTLAB_BIN") or (RUNFILES if RUNFILES.exists() else ROOT / "bazel-bin") / "engine/main/dbtlab")
 BOOT_S = 300  # a boot takes 1 to 4 s on an idle host; this one may be busy
 CANNOT_FETCH = ("could not fetch", "is needed to fetch")
 
