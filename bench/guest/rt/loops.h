@@ -1,16 +1,20 @@
 /* loops.h — loops of many tiny generated blocks, shared by exec_loop and inval_latency.
  *
  * A block is: add r0, r0, #1; a word that is NOP or a branch to the next word (the place that may
- * be rewritten while others run it, ARM DDI 0406C A3.5.4); and its end, a direct branch or a load
- * of an address and BX. The last block of a loop counts r1 down. r0 returns the number of blocks
- * executed.
+ * be rewritten while others run it, ARM DDI 0406C A3.5.4); none to three further additions; and its
+ * end, a direct branch or a load of an address and BX. The last block of a loop counts r1 down. r0
+ * returns the number of blocks executed.
+ * Blocks differ in length, as those of programs do: were all alike, their translations would lie at
+ * equal distances, 64 bytes, and a host that predicts an indirect jump by the low bits of those
+ * before it (Zen 5 was seen to) would tell them apart or not by the chance of where else memory was
+ * taken in between.
  */
 #ifndef LOOPS_H
 #define LOOPS_H
 
 #include "gen.h"
 
-#define LOOP_BLOCK 16 /* bytes */
+#define LOOP_BLOCK 32 /* bytes, room for the longest */
 #define LOOP_MAX   64 /* blocks of one loop: what an indirect block can address of its table */
 
 enum loop_mode { LOOP_DIRECT, LOOP_INDIRECT, LOOP_MIX };
@@ -39,6 +43,8 @@ static void loop_build(struct loop *l, uint8_t *code, uint32_t *table, uint32_t 
         uint8_t *next = i + 1 < n ? code + order[i + 1] * LOOP_BLOCK : end;
         gen_put(&p, gen_add_imm(0, 0, 1));
         gen_cross_init(&p);
+        for (uint32_t more = rt_rand(&seed) % 4; more; more--)
+            gen_put(&p, gen_add_imm(12, 12, 1));
         if (mode == LOOP_DIRECT || (mode == LOOP_MIX && (i & 1))) {
             gen_put(&p, gen_b(p, next));
         } else {
