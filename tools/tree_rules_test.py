@@ -65,7 +65,7 @@ class TreeRules(unittest.TestCase):
 
     def test_the_patterns_see_what_they_should(self):
         bad = ["/" + "home/someone/x", "see /" + "work/tree", "pypi" + ".org/simple", "deb" + ".debian.org"]
-        good = ["bench/work/x", "$HOME/work", "a/home/b", "guest:/dev/root", "${ROOT}/work/a"]
+        good = ["bench/" + "work/x", "$HOME/" + "work", "a/" + "home/b", "guest:/dev/" + "root", "${ROOT}/" + "work/a"]
         for text in bad:
             self.assertTrue(any(p.search(text) for p, _ in FORBIDDEN), text)
         for text in good:

@@ -163,6 +163,13 @@ void test_machine(unsigned cpus, uint64_t ram_bytes)
     current_vcpu = vcpus[0];
 }
 
+struct vcpu *test_machine_mapped(void)
+{
+    test_machine(2, TEST_RAM_BYTES);
+    fake_map_both(TEST_VA, 0x10000, TEST_RAM, PTE_RWX);
+    return vcpus[0];
+}
+
 void test_machine_free(void)
 {
     for (unsigned i = 0; i < nvcpus; i++) {

@@ -47,6 +47,9 @@ extern _Atomic unsigned fake_code_stores, fake_code_kills; /* calls of tb_store_
 #define TEST_RAM       UINT64_C(0x80000000)
 #define TEST_RAM_BYTES (2u << 20)
 void test_machine(unsigned cpus, uint64_t ram_bytes);
+/* The same with two vCPUs, and the first 64 KiB of RAM mapped at TEST_VA with all rights in both modes. Returns the first vCPU. */
+#define TEST_VA 0x00400000u
+struct vcpu *test_machine_mapped(void);
 void test_machine_free(void);
 int test_machine_teardown(void **state); /* the same for cmocka */
 

@@ -10,16 +10,14 @@
 #include "engine/ir/ir.h"
 #include "engine/mem/mem_testlib.h"
 
-#define VA 0x00400000u
+#define VA TEST_VA
 
 static struct vcpu *v;
 
 static int setup(void **state)
 {
     (void)state;
-    test_machine(2, TEST_RAM_BYTES);
-    fake_map_both(VA, 0x10000, TEST_RAM, PTE_RWX);
-    v = vcpus[0];
+    v = test_machine_mapped();
     return 0;
 }
 
